@@ -1,0 +1,183 @@
+#include "io/reactor.h"
+
+#include <sys/eventfd.h>
+#include <sys/syscall.h>
+
+#include <array>
+#include <cerrno>
+#include <cstring>
+
+namespace viridian::io {
+namespace {
+
+// How many completions are taken from the kernel's queue at once.
+constexpr unsigned kReapBatch = 64;
+
+// Kernel 6.1 has all of these, 6.0 all but the last, older ones none: the best set that works.
+constexpr std::array<unsigned, 3> kSetUpFlags = {
+    IORING_SETUP_R_DISABLED | IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN |
+        IORING_SETUP_TASKRUN_FLAG,
+    IORING_SETUP_R_DISABLED | IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_COOP_TASKRUN |
+        IORING_SETUP_TASKRUN_FLAG,
+    IORING_SETUP_R_DISABLED,
+};
+
+}  // namespace
+
+Result<std::unique_ptr<Reactor>> Reactor::create(unsigned entries) {
+  std::unique_ptr<Reactor> reactor(new Reactor);
+  VIRIDIAN_TRY(reactor->set_up(entries));
+  return reactor;
+}
+
+Result<void> Reactor::set_up(unsigned entries) {
+  int error = 0;
+  for (unsigned flags : kSetUpFlags) {
+    error = io_uring_queue_init(entries, &ring_, flags);
+    if (error != -EINVAL) break;
+  }
+  if (error < 0) {
+    return fail(ErrorKind::kUnsupported,
+                "io_uring: {}; it needs Linux 5.10 or later and kernel.io_uring_disabled=0",
+                ::strerrordesc_np(-error));
+  }
+  ring_ready_ = true;
+  wake_fd_ = UniqueFd(::eventfd(0, EFD_CLOEXEC));
+  if (!wake_fd_) return fail_errno("eventfd", errno);
+  wake_.reactor = this;
+  wake_.run = [](Completion& completion) noexcept {
+    static_cast<Wake&>(completion).reactor->arm_wake();
+  };
+  return {};
+}
+
+Reactor::~Reactor() {
+  if (ring_ready_) io_uring_queue_exit(&ring_);
+}
+
+void Reactor::arm_wake() noexcept {
+  start(wake_, [this](io_uring_sqe* sqe) {
+    io_uring_prep_read(sqe, wake_fd_.get(), &wake_value_, sizeof(wake_value_), 0);
+  });
+  --in_flight_;
+}
+
+io_uring_sqe* Reactor::next_sqe() noexcept {
+  io_uring_sqe* sqe = io_uring_get_sqe(&ring_);
+  while (sqe == nullptr) {
+    // The queue is full. If the kernel takes nothing because its completion queue overflowed,
+    // reaping makes room; completions are only listed here, so nothing runs inside a start().
+    enter(false);
+    reap();
+    sqe = io_uring_get_sqe(&ring_);
+  }
+  return sqe;
+}
+
+void Reactor::enter(bool wait) noexcept {
+  if (!ring_enabled_) {
+    // Binds a SINGLE_ISSUER ring to this thread. By system call: liburing 2.3 declares
+    // io_uring_enable_rings() but its shared library does not export it.
+    ::syscall(__NR_io_uring_register, ring_.ring_fd, IORING_REGISTER_ENABLE_RINGS, nullptr, 0);
+    ring_enabled_ = true;
+    arm_wake();
+  }
+  ++enter_count_;
+  // EINTR, EAGAIN and EBUSY leave the unsubmitted entries in the queue for the next turn.
+  if (wait) {
+    io_uring_submit_and_wait(&ring_, 1);
+  } else {
+    io_uring_submit_and_get_events(&ring_);
+  }
+}
+
+void Reactor::reap() noexcept {
+  std::array<io_uring_cqe*, kReapBatch> batch;
+  unsigned count;
+  while ((count = io_uring_peek_batch_cqe(&ring_, batch.data(), kReapBatch)) > 0) {
+    for (unsigned i = 0; i < count; ++i) {
+      auto* completion = static_cast<Completion*>(io_uring_cqe_get_data(batch[i]));
+      completion->result = batch[i]->res;
+      if (completion != &wake_) --in_flight_;
+      ready_.push_back(*completion);
+    }
+    io_uring_cq_advance(&ring_, count);
+  }
+}
+
+void Reactor::post(Completion& completion) noexcept {
+  Completion* head = inbox_.load(std::memory_order_relaxed);
+  do {
+    completion.inbox_next = head;
+    // Pairs with the acquire in take_inbox(): what the poster wrote is seen by the callback.
+  } while (!inbox_.compare_exchange_weak(head, &completion, std::memory_order_seq_cst,
+                                         std::memory_order_relaxed));
+  // Pairs with turn(): either the reactor sees the entry before it sleeps, or we see it asleep.
+  if (asleep_.load(std::memory_order_seq_cst)) wake();
+}
+
+void Reactor::wake() noexcept {
+  if (!asleep_.exchange(false, std::memory_order_seq_cst)) return;
+  const uint64_t one = 1;
+  // The counter cannot be full: each write follows a sleep whose wake-up reads it to zero.
+  [[maybe_unused]] const ssize_t written = ::write(wake_fd_.get(), &one, sizeof(one));
+}
+
+bool Reactor::take_inbox() noexcept {
+  Completion* head = inbox_.exchange(nullptr, std::memory_order_acquire);
+  if (head == nullptr) return false;
+  Completion* oldest = nullptr;
+  while (head != nullptr) {
+    Completion* next = head->inbox_next;
+    head->inbox_next = oldest;
+    oldest = head;
+    head = next;
+  }
+  for (; oldest != nullptr; oldest = oldest->inbox_next)
+    ready_.push_back(*oldest);
+  return true;
+}
+
+void Reactor::run_ready() noexcept {
+  // Only what is ready now: what these callbacks defer runs in the next round of turn().
+  ReadyList batch;
+  batch.swap(ready_);
+  while (!batch.empty()) {
+    Completion& completion = batch.front();
+    batch.pop_front();
+    completion.run(completion);
+  }
+}
+
+void Reactor::turn(bool may_sleep) noexcept {
+  bool worked = take_inbox();
+  worked |= !ready_.empty();
+  run_ready();
+  for (auto it = pollers_.begin(); it != pollers_.end();) {
+    Poller& poller = *it++;  // a poller may detach itself
+    worked |= poller.poll();
+  }
+  worked |= !ready_.empty();
+
+  const bool pending = io_uring_sq_ready(&ring_) > 0 || !ring_enabled_;
+  if (worked || !may_sleep) {
+    if (pending) enter(false);
+    reap();
+    return;
+  }
+  asleep_.store(true, std::memory_order_seq_cst);
+  if (inbox_.load(std::memory_order_seq_cst) == nullptr) enter(true);
+  asleep_.store(false, std::memory_order_relaxed);
+  reap();
+}
+
+void Reactor::run(const std::stop_token& stop) noexcept {
+  std::stop_callback wake_up(stop, [this] {
+    asleep_.store(true, std::memory_order_seq_cst);
+    wake();
+  });
+  while (!stop.stop_requested())
+    turn(true);
+}
+
+}  // namespace viridian::io

@@ -1,0 +1,106 @@
+// One thread, one io_uring: starts kernel operations and runs their completions.
+//
+// Completions run one after another on the thread inside run() or run_until(), never inside the
+// call that started them, so a callback may start, defer and free whatever it likes without
+// recursion. The reactor owns no request memory and allocates nothing after create().
+// Every member but post() belongs to the reactor's thread: the one that first turns it.
+#pragma once
+
+#include <liburing.h>
+
+#include <atomic>
+#include <memory>
+#include <stop_token>
+
+#include "base/result.h"
+#include "io/completion.h"
+#include "io/unique_fd.h"
+
+namespace viridian::io {
+
+// Looks for work that no kernel completion announces, such as a ring in shared memory.
+class Poller : public detail::ReadyHook {
+ public:
+  virtual ~Poller() = default;
+  virtual bool poll() noexcept = 0;  // true if it did work: the reactor then does not sleep
+};
+
+class Reactor {
+ public:
+  // kUnsupported if the kernel has no io_uring or forbids it.
+  static Result<std::unique_ptr<Reactor>> create(unsigned entries = 256);
+  ~Reactor();
+  Reactor(const Reactor&) = delete;
+  Reactor& operator=(const Reactor&) = delete;
+
+  // Starts one kernel operation: `fill` gets a cleared io_uring_sqe* and prepares it. It is
+  // submitted at the end of the turn, together with all others, or earlier if the queue is full.
+  template <class Fill>
+  void start(Completion& completion, Fill&& fill) noexcept {
+    io_uring_sqe* sqe = next_sqe();
+    fill(sqe);
+    io_uring_sqe_set_data(sqe, &completion);
+    ++in_flight_;
+  }
+
+  // Runs `completion` in this turn, after everything that is ready now.
+  void defer(Completion& completion) noexcept { ready_.push_back(completion); }
+
+  // From any thread: runs `completion` on the reactor's thread. Posts of one thread stay in order.
+  void post(Completion& completion) noexcept;
+
+  void attach(Poller& poller) { pollers_.push_front(poller); }
+  void detach(Poller& poller) { pollers_.erase(pollers_.iterator_to(poller)); }
+
+  // Turns until a stop is requested. Sleeps in the kernel while nothing is ready.
+  void run(const std::stop_token& stop) noexcept;
+
+  // Turns until `done()`: for tools and tests that wait for one operation.
+  template <class Done>
+  void run_until(Done&& done) noexcept {
+    while (!done())
+      turn(true);
+  }
+
+  // One round: what was posted, what is ready, the pollers, submit, reap. With `may_sleep` it waits
+  // for the first event if there is nothing to do.
+  void turn(bool may_sleep) noexcept;
+
+  // Operations started and not yet reaped. The reactor's own wake-up is not counted.
+  unsigned in_flight() const noexcept { return in_flight_; }
+
+  // Calls into the kernel to submit or to wait, for counting what a path costs.
+  uint64_t enter_count() const noexcept { return enter_count_; }
+
+ private:
+  using ReadyList = boost::intrusive::slist<Completion, boost::intrusive::cache_last<true>,
+                                            boost::intrusive::constant_time_size<false>>;
+  using PollerList = boost::intrusive::slist<Poller, boost::intrusive::constant_time_size<false>>;
+
+  Reactor() = default;
+  Result<void> set_up(unsigned entries);
+  io_uring_sqe* next_sqe() noexcept;
+  void enter(bool wait) noexcept;
+  void reap() noexcept;
+  bool take_inbox() noexcept;
+  void run_ready() noexcept;
+  void wake() noexcept;
+  void arm_wake() noexcept;
+
+  io_uring ring_{};
+  bool ring_ready_ = false;    // the ring exists
+  bool ring_enabled_ = false;  // and is bound to the thread that turns it
+  unsigned in_flight_ = 0;
+  uint64_t enter_count_ = 0;
+  ReadyList ready_;
+  PollerList pollers_;
+  std::atomic<Completion*> inbox_{nullptr};
+  std::atomic<bool> asleep_{false};
+  UniqueFd wake_fd_;
+  uint64_t wake_value_ = 0;
+  struct Wake : Completion {
+    Reactor* reactor = nullptr;
+  } wake_;
+};
+
+}  // namespace viridian::io

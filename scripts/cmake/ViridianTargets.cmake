@@ -56,8 +56,20 @@ function(viridian_test name)
   gtest_discover_tests(${name} DISCOVERY_TIMEOUT 60 PROPERTIES TIMEOUT 300)
 endfunction()
 
+# A libFuzzer program. ctest (label fuzz) gives it VIRIDIAN_FUZZ_RUNS inputs, starting from the seeds
+# in tests/fuzz/corpus/NAME where there are any; run it by hand to go on for longer.
+set(VIRIDIAN_FUZZ_RUNS 20000 CACHE STRING "Inputs that ctest gives each fuzz target")
 function(viridian_fuzz name)
   cmake_parse_arguments(ARG "" "" "SOURCES;LINKS" ${ARGN})
   viridian_program(${name} SOURCES ${ARG_SOURCES} LINKS ${ARG_LINKS})
   target_link_options(${name} PRIVATE -fsanitize=fuzzer)
+  set(corpus ${CMAKE_SOURCE_DIR}/tests/fuzz/corpus/${name})
+  if(NOT EXISTS ${corpus})
+    set(corpus)
+  endif()
+  set(found ${CMAKE_CURRENT_BINARY_DIR}/${name}.found)
+  file(MAKE_DIRECTORY ${found})
+  add_test(NAME fuzz.${name}
+    COMMAND ${name} -runs=${VIRIDIAN_FUZZ_RUNS} -timeout=10 -rss_limit_mb=2048 ${found} ${corpus})
+  set_tests_properties(fuzz.${name} PROPERTIES LABELS fuzz TIMEOUT 300)
 endfunction()

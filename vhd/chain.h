@@ -1,0 +1,33 @@
+// An image and its parents, found, opened and validated: what a differencing disk is made of.
+//
+// A child names its parent in several ways; each is tried until one leads to a file with the
+// recorded unique id: the caller's override, W2ru (relative to the child), the child's folder with
+// the parent's file name, MacX, W2ku, the unicode name. A parent stays inside its child's folder
+// unless the policy says otherwise. Control path, any thread, no lock taken: see lock.h.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "io/unique_fd.h"
+#include "vhd/image.h"
+
+namespace viridian::vhd {
+
+struct ChainLink {
+  std::string path;
+  UniqueFd fd;  // the leaf's as asked for, a parent's read-only
+  Image image;
+};
+
+enum class Access : uint8_t { kReadOnly, kReadWrite };
+
+// The leaf first, the last one not differencing. Sizes may differ: what lies beyond a smaller
+// parent reads as zeroes.
+Result<std::vector<ChainLink>> open_chain(const std::string& path, Access access,
+                                          const OpenPolicy& policy = {});
+
+// Only the image itself, without its parents.
+Result<ChainLink> open_image(const std::string& path, Access access, const OpenPolicy& policy = {});
+
+}  // namespace viridian::vhd

@@ -1,0 +1,93 @@
+// A VHD or raw image's metadata, read and validated: what the engine may trust.
+//
+// load_image() reads with plain pread on a control path and never writes. Everything in an Image
+// has been checked against the file's size and against everything else in the file (docs/
+// vhd-format.md lists the checks); what could not be made sense of was refused with one line that
+// names the file, the field and the cure.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/result.h"
+#include "vhd/vhd_format.h"
+
+namespace viridian::vhd {
+
+enum class ImageType : uint8_t { kRaw, kFixed, kDynamic, kDifferencing };
+std::string_view to_string(ImageType type);
+
+// kAuto goes by the name (.vhd, .avhd and .vud are VHD, all else is raw) and refuses a raw file
+// that holds a VHD: a guest owns a raw disk's bytes and must not choose how they are read.
+enum class Format : uint8_t { kAuto, kVhd, kRaw };
+
+// Which of the footer's two sizes is the disk's. kAuto: current_size, but the geometry's product
+// where "vpc " or "qemu" wrote the footer, as those programs do.
+enum class SizeRule : uint8_t { kAuto, kCurrentSize, kGeometry };
+
+struct OpenPolicy {
+  Format format = Format::kAuto;
+  SizeRule size_rule = SizeRule::kAuto;
+  std::string parent_override;          // the leaf's parent, instead of what the leaf says
+  bool allow_parent_outside = false;    // follow parents out of their child's folder
+  bool ignore_parent_mismatch = false;  // take a parent whose unique id is not the one recorded
+};
+
+// A parent path as the child records it, as UTF-8 (unpaired surrogates survive, see utf16.h).
+struct Locator {
+  uint32_t platform_code = 0;
+  uint64_t offset = 0;  // in the file
+  uint32_t length = 0;  // bytes
+  std::string path;
+};
+
+// Xen's map of fully written blocks. A writer that does not maintain it clears its cookie first.
+struct Batmap {
+  uint64_t header_offset = 0;
+  uint64_t map_offset = 0;
+  uint64_t map_bytes = 0;
+  bool encrypted = false;
+};
+
+struct Image {
+  ImageType type = ImageType::kRaw;
+  uint64_t size_bytes = 0;       // of the disk that a guest sees: a multiple of 512
+  uint64_t file_size_bytes = 0;  // of the file, or block device, when it was read
+  bool read_only = false;        // opens for reading only; a warning says why
+
+  // For the VHD types.
+  Footer footer;                 // as read: rewrite it with its unknown bytes kept
+  uint64_t footer_offset = 0;    // where the last footer is, or belongs if it was damaged
+  bool footers_damaged = false;  // a writer stores `footer` at footer_offset, and at 0 in a sparse
+                                 // image, before anything else
+  UniqueId unique_id{};
+
+  // For kDynamic and kDifferencing. Block n's bitmap is at sector bat[n], its data behind it.
+  SparseHeader header;
+  uint32_t block_size = 0;    // bytes: a power of two
+  uint32_t bitmap_bytes = 0;  // a multiple of 512
+  uint64_t bat_offset = 0;
+  std::vector<uint32_t> bat;  // host order, ceil(size_bytes / block_size) entries
+  uint64_t data_end = 0;      // everything before this may be in use; a multiple of 512
+  std::optional<Batmap> batmap;
+
+  // For kDifferencing.
+  UniqueId parent_unique_id{};
+  uint32_t parent_time_stamp = 0;
+  std::string parent_name;  // UTF-8: a file name, or a full path
+  std::vector<Locator> locators;
+
+  std::vector<std::string> warnings;  // one line each, without the file's name
+};
+
+// Reads the image in `fd`, a regular file or block device open for reading; `name` is for
+// messages and for Format::kAuto. kCorrupt, kUnsupported, kIo.
+Result<Image> load_image(int fd, std::string_view name, const OpenPolicy& policy = {});
+
+// True if the null id that Xen's tools write for a raw parent.
+constexpr bool is_null(const UniqueId& id) { return id == UniqueId{}; }
+
+}  // namespace viridian::vhd

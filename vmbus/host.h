@@ -22,7 +22,9 @@ class Host {
 
   // Queues a channel message (type 1) for SINT2 of virtual processor `vp`; messages of one vp
   // arrive in order. False, and nothing queued, when the bounded queue is full: try again when
-  // Server::message_space() is called. Reactor's thread.
+  // Server::message_space() is called. The guest chooses `vp`, also in signal_event(): a message
+  // or event for one that does not exist, or whose SynIC is off, is counted and dropped, and the
+  // return is true. Reactor's thread.
   virtual bool post_message(uint32_t vp, std::span<const std::byte> payload) noexcept = 0;
 
   // Sets event flag `flag` of SINT2 on `vp` and interrupts it if the flag was clear. Any thread,

@@ -34,7 +34,7 @@ class AcpiPm final : public pci::PortDevice {
   PowerControl& power_;
   Clock now_ns_;
   pci::Gate gate_;
-  uint16_t status_ = 0, enable_ = 0, control_ = kSciEnable;
+  uint16_t enable_ = 0, control_ = kSciEnable;
 };
 
 }  // namespace viridian::vmm

@@ -1,5 +1,6 @@
 // The battery-backed clock and RAM behind ports 70h and 71h: Motorola MC146818, and the bytes where
-// a PC's firmware keeps its memory sizes and the shutdown code. The clock is the host's, in UTC.
+// a PC's firmware keeps its memory sizes and the shutdown code. The clock is the host's, in UTC,
+// and cannot be set.
 // Left out: alarm, periodic and update interrupts (Linux and Windows read the clock by polling).
 #pragma once
 
@@ -32,7 +33,6 @@ class Cmos final : public pci::PortDevice {
   Clock now_;
   pci::Gate gate_;
   uint8_t index_ = 0;
-  int64_t offset_s_ = 0;  // the guest's clock minus the host's
   std::array<uint8_t, 128> ram_{};
 };
 

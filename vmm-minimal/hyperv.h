@@ -63,6 +63,8 @@ class Hyperv final : public MsrDevice, public HypercallDevice, public pci::PortD
   bool write_hypercall_page(uint64_t value) noexcept;
   void report_crash(uint64_t control) noexcept;
   uint16_t post_message(Gpa input) noexcept;
+  uint16_t signal_event(uint64_t input) noexcept;
+  uint16_t bad_hypercall(uint16_t status) noexcept;
 
   const GuestMemory& memory_;
   Synic& synic_;
@@ -74,7 +76,8 @@ class Hyperv final : public MsrDevice, public HypercallDevice, public pci::PortD
   std::array<uint64_t, kMaxVcpus> vp_assist_{};
   std::array<uint64_t, hv::kCrashParameters> crash_{};
   pci::Gate gate_;
-  std::atomic<uint64_t> posts_{0}, slow_signals_{0}, other_calls_{0}, missed_doorbells_{0};
+  std::atomic<uint64_t> crashes_{0}, posts_{0}, slow_signals_{0}, other_calls_{0},
+      missed_doorbells_{0};
   GuestErrors<HypervFault> faults_;
 };
 

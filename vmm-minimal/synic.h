@@ -13,6 +13,7 @@
 #include <mutex>
 #include <optional>
 #include <span>
+#include <vector>
 
 #include "base/guest_errors.h"
 #include "base/guest_memory.h"
@@ -39,6 +40,7 @@ enum class SynicFault : uint8_t {
   kBadVector,  // SINT unmasked with a vector below 16
   kAutoEoi,    // SINT with auto-EOI, which CPUID says not to use
   kBadMsr,     // read or write of a register that does not allow it
+  kNoSuchVp,   // a message or event for a vp or flag that does not exist
   kCount
 };
 
@@ -83,11 +85,13 @@ class Synic final : public vmbus::Host {
     int event_fd;
   };
 
+  std::byte* page_at(uint64_t reg) const noexcept;
   bool write_page(Vp& vp, uint64_t& reg, uint64_t value) noexcept;
-  bool write_sint(Vp& vp, uint32_t sint, uint64_t value) noexcept;
+  bool write_sint(Vp& vp, uint32_t msr, uint64_t value) noexcept;
   void update(Vp& vp) noexcept;
   bool deliver(Vp& vp) noexcept;
-  void drain(Vp& vp) noexcept;
+  bool drain(Vp& vp) noexcept;  // true: tell_space(), without the lock
+  void tell_space() noexcept;
   void interrupt(Vp& vp) noexcept;
 
   const GuestMemory& memory_;

@@ -195,7 +195,8 @@ void UringFile::start_round(FileRequest& request, bool in_worker) noexcept {
         if (!writes_zeroes) {
           request.window[0] = {};  // tells end_round() that no memory was written
           io_uring_prep_fallocate(sqe, fd_.get(), FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
-                                  offset, request.length - request.moved);
+                                  static_cast<off_t>(offset),
+                                  static_cast<off_t>(request.length - request.moved));
           break;
         }
         [[fallthrough]];

@@ -1,4 +1,4 @@
-"""The machine without disks: it boots, powers off, and resets, and its kernel has nothing to warn of."""
+"""The machine without disks: it boots and powers off, and its kernel has nothing to warn of."""
 
 from machine.lab import Failure, Lab
 

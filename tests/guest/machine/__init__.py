@@ -1,1 +1,1 @@
-"""The machines in which guest tests run: the kernel, initial RAM file systems, the host or a nested machine."""
+"""Where guest tests run: the kernel, initial RAM file systems, this host or a nested machine."""

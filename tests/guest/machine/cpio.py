@@ -30,7 +30,8 @@ class CpioArchive:
         self._pad(512)
         return bytes(self.data)
 
-    def _entry(self, name: str, mode: int, content: bytes, device: tuple[int, int] = (0, 0)) -> None:
+    def _entry(self, name: str, mode: int, content: bytes,
+               device: tuple[int, int] = (0, 0)) -> None:
         self.inode += 1
         encoded = name.encode() + b"\0"
         links = 2 if stat.S_ISDIR(mode) else 1

@@ -1,7 +1,7 @@
 """Builds initial RAM file systems: busybox, chosen kernel modules with what they need, a few files.
 
-The order of /modules is the order of loading: each module after its dependencies. Dependencies are
-read from the modules themselves (.modinfo, "depends="), since an unpacked package has no modules.dep.
+A list's order is the order of loading: each module after its dependencies. Those are read from the
+modules themselves (.modinfo, "depends="), since an unpacked package has no modules.dep.
 """
 
 import re
@@ -57,7 +57,7 @@ def load_order(kernel: Kernel, wanted: Iterable[str]) -> list[Path]:
 
 def build(kernel: Kernel, init: bytes, modules: Mapping[str, list[str]],
           files: Mapping[str, Path]) -> bytes:
-    """`modules` maps a list's name to its modules: /modules/<list> holds the paths in load order."""
+    """`modules` maps a list's name to its modules; /modules/<list> holds the paths to load."""
     archive = CpioArchive()
     for folder in FOLDERS:
         archive.folder(folder)

@@ -1,7 +1,7 @@
-"""The stock Debian kernel that the guests run: downloaded, unpacked into the cache, never installed.
+"""The stock Debian kernel that guests run: downloaded, unpacked into the cache, never installed.
 
-`apt-get download` needs no root. A kernel that was unpacked once is used again without asking apt, so
-a second run starts at once and needs no network; remove build/guest/kernel to take a newer one.
+`apt-get download` needs no root. A kernel that was unpacked once is used again without asking apt,
+so a second run starts at once and needs no network; remove build/guest/kernel to take a newer one.
 VIRIDIAN_KERNEL_DEB names a package file to use instead of a download.
 """
 

@@ -39,7 +39,7 @@ class GuestRun:
         return [line.split(prefix, 1)[1] for line in self.outcome.lines if prefix in line]
 
     def expect_end(self, code: int = 0, allowed: Sequence[str] = ()) -> None:
-        """The guest said that all is well, ended by itself, and its kernel had nothing to warn of."""
+        """The guest said that all is well, ended by itself, and its kernel did not warn."""
         problems = self.said("fail")
         problems += [f"kernel warning: {line}" for line in self.said("warning")
                      if not any(text in line for text in allowed)]
@@ -56,7 +56,7 @@ class GuestRun:
 
 
 def guest_image(kernel: Kernel) -> Path:
-    """The tested guest's initial RAM file system without a case; rebuilt when its parts are newer."""
+    """The tested guest's file system without a case; built again when its parts are newer."""
     image = CACHE / f"guest-{kernel.version}.cpio"
     parts = [GUEST_TESTS / "guest" / "init", GUEST_TESTS / "guest" / "lib.sh", BIN / "guestio"]
     newest = max(path.stat().st_mtime for path in [*parts, Path(__file__),
@@ -71,7 +71,8 @@ def guest_image(kernel: Kernel) -> Path:
 
 
 class Lab:
-    def __init__(self, session: Path, kernel: Kernel, place: Place, on_line: LineSink | None = None):
+    def __init__(self, session: Path, kernel: Kernel, place: Place,
+                 on_line: LineSink | None = None) -> None:
         self.session = session
         self.kernel = kernel
         self.place = place

@@ -1,10 +1,10 @@
-"""The nested machine: QEMU without KVM emulates a CPU with AMD-V, and a Debian kernel in it offers a
-/dev/kvm that runs stock kernels. Used where the host's own KVM cannot.
+"""The nested machine: QEMU without KVM emulates a CPU with AMD-V, and a Debian kernel in it offers
+a /dev/kvm that runs stock kernels. Used where the host's own KVM cannot.
 
-The host's root folder is the machine's root folder (9p, read-only), so the programs of the build run
-there from the same paths. The session's folder is writable at its own path; its sub-folder `scratch`
-is an ext4 disk of the machine (O_DIRECT and file locks work there as on a real disk). A run copies
-its folder to the scratch disk, runs there, and copies back. outer_init is the other side.
+The host's root folder is the machine's root folder (9p, read-only), so the programs of the build
+run there from the same paths. The session's folder is writable at its own path; its sub-folder
+`scratch` is an ext4 disk of the machine (O_DIRECT and file locks work there as on a real disk). A
+run copies its folder to the scratch disk, runs there, and copies back. outer_init is the other side.
 """
 
 import queue
@@ -20,9 +20,7 @@ from .kernel import Kernel
 from .paths import CACHE, Unavailable
 from .place import TIMED_OUT, LineSink, Outcome, quoted
 
-MODULES = ["virtio_ring", "virtio", "virtio_pci_modern_dev", "virtio_pci_legacy_dev", "virtio_pci",
-           "netfs", "fscache", "9pnet", "9pnet_virtio", "9p", "virtio_blk", "crc32c_generic", "ext4",
-           "irqbypass", "ccp", "kvm", "kvm-amd"]
+MODULES = ["virtio_pci", "9pnet_virtio", "9p", "virtio_blk", "crc32c_generic", "ext4", "kvm-amd"]
 # Without XSAVE: QEMU's SVM does not intercept XSETBV, so KVM would report a wrong size of the XSAVE
 # area (CPUID 0xD) to its guest, whose kernel warns of it.
 CPU = "EPYC,+svm,+npt,-xsave"

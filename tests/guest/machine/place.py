@@ -1,7 +1,7 @@
 """A place where programs run that need /dev/kvm: this host, or the nested machine (nested.py).
 
-A program runs in a folder of the session; what it leaves in the folder is there afterwards, whichever
-place ran it. Each run is bounded in time.
+A program runs in a folder of the session; what it leaves there is there afterwards, whichever place
+ran it. Each run is bounded in time.
 """
 
 import os
@@ -72,7 +72,8 @@ class Host:
                 os.killpg(process.pid, signal.SIGKILL)
                 process.wait()
         if not expired.is_set():
-            outcome.code = process.returncode if process.returncode >= 0 else 128 - process.returncode
+            code = process.returncode
+            outcome.code = code if code >= 0 else 128 - code  # as a shell tells a signal
         outcome.seconds = time.monotonic() - started
         return outcome
 

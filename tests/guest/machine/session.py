@@ -26,7 +26,7 @@ class Result:
 
 @contextmanager
 def session_folder(keep: bool) -> Iterator[Path]:
-    """A folder of its own for each session. What an earlier session left is removed, unless in use."""
+    """A folder for each session. What an earlier session left is removed, unless it runs."""
     CACHE.mkdir(parents=True, exist_ok=True)
     for old in CACHE.glob("session-*"):
         with (old / "lock").open("a") as lock:

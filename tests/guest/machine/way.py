@@ -1,4 +1,4 @@
-"""Decides where guests run: on this host when its KVM runs a stock kernel, else in a nested machine.
+"""Decides where guests run: on this host if its KVM runs a stock kernel, else in a nested machine.
 
 The answer comes from a real boot, since no capability of KVM tells: a host that itself runs in a
 virtual machine may offer /dev/kvm and stop a stock kernel at some instruction.

@@ -4,7 +4,7 @@ a /dev/kvm that runs stock kernels. Used where the host's own KVM cannot.
 The host's root folder is the machine's root folder (9p, read-only), so the programs of the build
 run there from the same paths. The session's folder is writable at its own path; its sub-folder
 `scratch` is an ext4 disk of the machine (O_DIRECT and file locks work there as on a real disk). A
-run copies its folder to the scratch disk, runs there, and copies back. outer_init is the other side.
+run copies its folder to the scratch disk, runs there, and copies back. The other side: outer_init.
 """
 
 import queue

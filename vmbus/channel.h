@@ -15,14 +15,15 @@
 #include "io/event_source.h"
 #include "vmbus/gpadl.h"
 #include "vmbus/limits.h"
+#include "vmbus/protocol.h"
 #include "vmbus/ring.h"
 #include "vmbus/ring_protocol.h"
 
 namespace viridian::vmbus {
 
 class Device;
-class Host;
-class Server;
+class ServerCore;
+struct Offer;
 
 // A packet of the guest, copied out of the ring. The spans live until consume().
 struct Packet {
@@ -91,12 +92,14 @@ class Channel {
   // A buffer of the guest, or null. Good until the channel closes or Device::gpadl_torn_down().
   const Gpadl* find_gpadl(uint32_t handle) const noexcept;
 
-  uint32_t relid() const noexcept;
-  uint16_t sub_channel_index() const noexcept;  // 0: primary
-  uint32_t target_vp() const noexcept;          // the guest may change it while the channel is open
-  uint32_t protocol_version() const noexcept;   // major << 16 | minor
-  bool is_faulted() const noexcept;
-  std::span<const std::byte, 120> open_data() const noexcept;  // user data of OPENCHANNEL
+  uint32_t relid() const noexcept { return relid_; }
+  uint16_t sub_channel_index() const noexcept { return sub_channel_index_; }  // 0: primary
+  uint32_t target_vp() const noexcept { return target_vp_; }  // the guest may change it
+  uint32_t protocol_version() const noexcept;                 // major << 16 | minor
+  bool is_faulted() const noexcept { return faulted_; }
+  std::span<const std::byte, kUserDefinedBytes> open_data() const noexcept {  // of OPENCHANNEL
+    return open_data_;
+  }
   const GuestMemory& memory() const noexcept;
   io::Reactor& reactor() const noexcept;
 
@@ -104,8 +107,65 @@ class Channel {
   void* context = nullptr;
 
  private:
-  friend class Server;
-  Channel();
+  friend class ServerCore;
+
+  enum class State : uint8_t { kClosed, kOpen, kClosing };
+  struct Deferred : io::Completion {  // a call of the channel in the reactor's next round
+    explicit Deferred(Channel& owner, Run callback) : io::Completion(callback), channel(owner) {}
+    Channel& channel;
+    bool queued = false;
+  };
+
+  Channel(ServerCore& server, uint32_t relid, uint16_t sub_channel_index);
+
+  // The server's: from offer to release.
+  Result<void> create_doorbell();
+  void start(IncomingRing in, OutgoingRing out);  // peek() and the rest work from here
+  void begin_close() noexcept;                    // the rings are not touched from here
+  bool is_idle() const noexcept;                  // nothing of it is queued: may be destroyed
+
+  void turn() noexcept;  // one round of the device: what a doorbell leads to
+  void defer(Deferred& deferred) noexcept;
+  void fault() noexcept;
+  bool parse(uint32_t length) noexcept;
+  bool parse_ranges(std::span<const std::byte> bytes) noexcept;
+  bool parse_range(const GpaRangeHeader& header, std::span<const std::byte> pfns) noexcept;
+  bool try_write(std::span<const std::span<const std::byte>> parts, uint32_t length) noexcept;
+
+  ServerCore& server_;
+  const uint32_t relid_;
+  const uint16_t sub_channel_index_;
+
+  // Open: the rings and the packet that was taken last.
+  State state_ = State::kClosed;
+  bool live_ = false;  // open and not faulted
+  bool faulted_ = false;
+  bool fault_told_ = false;
+  bool drained_ = false;  // the last look found the ring empty
+  bool polling_ = false;
+  bool blocked_ = false;  // a packet of blocked_length_ found the outgoing ring full
+  uint32_t blocked_length_ = 0;
+  uint32_t packet_length_ = 0;  // 0: none is held
+  uint32_t target_vp_ = 0;
+  std::optional<IncomingRing> in_;
+  std::optional<OutgoingRing> out_;
+  Packet packet_;
+  std::vector<std::byte> buffer_;
+  std::vector<GpaRange> ranges_;
+  std::array<std::byte, kUserDefinedBytes> open_data_{};
+  std::unique_ptr<io::EventSource> doorbell_;
+  Deferred turn_soon_;
+  Deferred flush_soon_;
+  Deferred finish_close_;
+
+  // The server's book-keeping.
+  Offer* offer_ = nullptr;  // null once the device is gone and only the guest's release is awaited
+  Device* device_ = nullptr;
+  bool offered_ = false;  // in this connection
+  bool rescinded_ = false;
+  bool released_ = false;  // by the guest, after the rescind
+  uint32_t ring_gpadl_ = 0;
+  std::vector<uint32_t> late_teardowns_;  // GPADLs to give back when the close is complete
 };
 
 }  // namespace viridian::vmbus

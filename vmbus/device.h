@@ -31,9 +31,9 @@ class Device {
   // Asked once, in Server::offer().
   virtual OfferDescription offer() const = 0;
 
-  // The guest opens the primary channel (sub_channel_index() == 0) or a sub-channel. The rings are
-  // ready, but nothing is sent before open() returns success. After an error the guest is told
-  // that the open failed, and close() is not called.
+  // The guest opens the primary channel (sub_channel_index() == 0) or a sub-channel. What open()
+  // sends arrives after the guest has been told of the success. After an error the guest is told
+  // that the open failed, close() is not called, and the Channel must not be used.
   virtual Result<void> open(Channel& channel) = 0;
 
   // There may be packets: take them with peek() and consume(). A device that stops before peek()
@@ -45,9 +45,9 @@ class Device {
   virtual void writable(Channel& channel) noexcept { static_cast<void>(channel); }
 
   // The channel is over: closed by the guest, rescinded, or reset. From now on peek() returns
-  // null and what is sent is dropped. The device calls channel.close_complete(), at once or later,
-  // when none of its requests touches guest memory any more; the guest gets its pages back then.
-  // The Channel must not be used after close_complete().
+  // null, find_gpadl()'s buffers stay, and what is sent is dropped. The device calls
+  // channel.close_complete(), at once or later, when none of its requests touches guest memory any
+  // more; the guest gets its pages back then. The Channel must not be used after close_complete().
   virtual void close(Channel& channel) noexcept = 0;
 
   // The guest broke the channel's ring: peek() returns null and what is sent is dropped until

@@ -39,6 +39,8 @@ enum class ServerError : uint8_t {
   kCount,
 };
 
+class ServerCore;
+
 class Server {
  public:
   struct Options {
@@ -74,8 +76,7 @@ class Server {
   const GuestErrors<ServerError>& errors() const noexcept;
 
  private:
-  class Impl;
-  std::unique_ptr<Impl> impl_;
+  std::unique_ptr<ServerCore> core_;
 };
 
 }  // namespace viridian::vmbus

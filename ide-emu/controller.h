@@ -70,6 +70,9 @@ class Controller final : public pci::PciFunction, public pci::PortDevice {
                          std::span<const std::byte> bytes) noexcept override;
 
  private:
+  Result<void> check_slot(unsigned channel, unsigned drive, const DriveIdentity& identity) const;
+  Channel* decode(uint16_t port) noexcept;
+
   mutable pci::Gate gate_;
   pci::ConfigSpace config_;
   std::array<std::unique_ptr<Channel>, 2> channels_;

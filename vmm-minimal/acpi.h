@@ -7,13 +7,14 @@
 #include <vector>
 
 #include "base/guest_memory.h"
+#include "vmm-minimal/memory_map.h"
 
 namespace viridian::vmm {
 
 // The tables lie here, RSDP first: within E0000h-FFFFFh, where a kernel looks for them by itself.
 // The memory map that the guest gets must not call this range free memory.
-constexpr Gpa kAcpiBase{0xE0000};
-constexpr uint32_t kAcpiSpace = 0x10000;
+constexpr Gpa kAcpiBase{kFirmwareTables};
+constexpr uint32_t kAcpiSpace = kSmbios - kFirmwareTables;
 
 // All tables as they stand at kAcpiBase; `cpu_count` local APICs with ids from 0.
 std::vector<std::byte> build_acpi_tables(uint32_t cpu_count);

@@ -6,11 +6,12 @@
 #include <vector>
 
 #include "base/guest_memory.h"
+#include "vmm-minimal/memory_map.h"
 
 namespace viridian::vmm {
 
 // Within F0000h-FFFFFh, on 16 bytes, where a kernel looks for the anchor.
-constexpr Gpa kSmbiosBase{0xF0000};
+constexpr Gpa kSmbiosBase{kSmbios};
 constexpr uint32_t kSmbiosSpace = 0x1000;
 
 struct SmbiosConfig {

@@ -1,0 +1,107 @@
+"""What a guest case works with: a folder, the place to run, and boots of the tested guest."""
+
+import shlex
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from . import initramfs
+from .kernel import Kernel
+from .paths import BIN, CACHE, GUEST_TESTS
+from .place import LineSink, Outcome, Place
+
+VMM = BIN / "vmm-minimal"
+BOOT_LIMIT_S = 30  # on hardware virtualization; a place says how many times slower it is
+
+IDE = ["libata", "ata_piix", "crct10dif_generic", "sd_mod"]
+VMBUS = [*IDE, "hv_vmbus", "hv_utils"]
+STORAGE = [*IDE, "hv_vmbus", "hv_utils", "hv_storvsc"]
+ROOT = [*STORAGE, "crc32c_generic", "ext4"]
+MODULE_LISTS = {"ide": VMBUS, "storage": STORAGE, "root": ROOT}
+
+MARK = "VIRIDIAN "
+# quiet: each character on the serial console is an exit, and a nested one is slow; the guest prints
+# its kernel's warnings at its end. mitigations=off: they are not under test, and slow as well.
+KERNEL_LINE = "console=ttyS0 quiet panic=-1 mitigations=off"
+
+
+class Failure(Exception):
+    """A case's verdict; the message says what was seen."""
+
+
+@dataclass
+class GuestRun:
+    outcome: Outcome
+    log: Path
+
+    def said(self, word: str) -> list[str]:
+        prefix = f"{MARK}{word} "
+        return [line.split(prefix, 1)[1] for line in self.outcome.lines if prefix in line]
+
+    def expect_end(self, code: int = 0, allowed: Sequence[str] = ()) -> None:
+        """The guest said that all is well, ended by itself, and its kernel did not warn."""
+        problems = self.said("fail")
+        problems += [f"kernel warning: {line}" for line in self.said("warning")
+                     if not any(text in line for text in allowed)]
+        if self.outcome.timed_out:
+            problems.append(f"did not end within its time ({self.outcome.seconds:.0f} s)")
+        elif self.outcome.code != code:
+            problems.append(f"vmm-minimal ended with {self.outcome.code}, not {code}")
+        if not self.said("end"):
+            problems.append("the guest's init did not come to its end")
+        if problems:
+            more = f"; {len(problems) - 3} more" if len(problems) > 3 else ""
+            last = self.outcome.lines[-1] if self.outcome.lines else "nothing"
+            raise Failure("; ".join(problems[:3]) + f"{more} (last line: {last}; log: {self.log})")
+
+
+def guest_image(kernel: Kernel) -> Path:
+    """The tested guest's file system without a case; built again when its parts are newer."""
+    image = CACHE / f"guest-{kernel.version}.cpio"
+    parts = [GUEST_TESTS / "guest" / "init", GUEST_TESTS / "guest" / "lib.sh", BIN / "guestio"]
+    newest = max(path.stat().st_mtime for path in [*parts, Path(__file__),
+                                                   Path(initramfs.__file__)])
+    if not image.exists() or image.stat().st_mtime < newest:
+        content = initramfs.build(kernel, parts[0].read_bytes(), MODULE_LISTS,
+                                  {"lib.sh": parts[1], "bin/guestio": parts[2]})
+        partial = image.with_suffix(".partial")
+        partial.write_bytes(content)
+        partial.rename(image)
+    return image
+
+
+class Lab:
+    def __init__(self, session: Path, kernel: Kernel, place: Place,
+                 on_line: LineSink | None = None) -> None:
+        self.session = session
+        self.kernel = kernel
+        self.place = place
+        self.on_line = on_line
+
+    def folder(self, name: str) -> Path:
+        path = self.session / name
+        path.mkdir()
+        return path
+
+    def run(self, folder: Path, command: list[str], limit_s: int = BOOT_LIMIT_S) -> Outcome:
+        return self.place.run(folder, command, limit_s * self.place.slowness, self.on_line)
+
+    def boot(self, folder: Path, disks: Sequence[str] = (), *, script: str = "", cpus: int = 1,
+             modules: str = "storage", append: str = "", files: Mapping[str, bytes] | None = None,
+             options: Sequence[str] = (), memory: str = "256M",
+             limit_s: int = BOOT_LIMIT_S) -> GuestRun:
+        """Boots the tested guest in `folder`; disks are vmm-minimal's --disk arguments."""
+        number = len(list(self.session.glob(f"{folder.name}.initrd.*"))) + 1
+        initrd = self.session / f"{folder.name}.initrd.{number}"
+        extra = initramfs.extra_files({"case.sh": script.encode(), **(files or {})})
+        initrd.write_bytes(guest_image(self.kernel).read_bytes() + extra)
+        kernel_line = f"{KERNEL_LINE} viridian.modules={modules} {append}".strip()
+        command = [str(VMM), "--memory", memory, "--cpus", str(cpus),
+                   "--kernel", str(self.kernel.image), "--initrd", str(initrd),
+                   "--append", kernel_line]
+        for disk in disks:
+            command += ["--disk", disk]
+        outcome = self.run(folder, [*command, *options], limit_s)
+        log = self.session / f"{folder.name}.log.{number}"
+        log.write_text(f"$ {shlex.join(command)}\n" + "\n".join(outcome.lines) + "\n")
+        return GuestRun(outcome, log)

@@ -1,0 +1,49 @@
+"""Decides where guests run: on this host if its KVM runs a stock kernel, else in a nested machine.
+
+The answer comes from a real boot, since no capability of KVM tells: a host that itself runs in a
+virtual machine may offer /dev/kvm and stop a stock kernel at some instruction.
+VIRIDIAN_GUESTS=native or nested decides by hand.
+"""
+
+import os
+from pathlib import Path
+
+from .kernel import Kernel
+from .lab import VMM, Lab
+from .nested import NestedMachine
+from .paths import Unavailable
+from .place import Host, Place
+
+PROBE_LIMIT_S = 10
+
+
+def why_not_native(kernel: Kernel, session: Path) -> str | None:
+    """Why this host cannot run guests, or nothing when it can."""
+    if not os.path.exists("/dev/kvm"):
+        return "there is no /dev/kvm"
+    if not os.access("/dev/kvm", os.R_OK | os.W_OK):
+        return "no access to /dev/kvm (the group kvm has it)"
+    lab = Lab(session, kernel, Host())
+    run = lab.boot(lab.folder("probe"), modules="none", limit_s=PROBE_LIMIT_S)
+    if run.outcome.code == 0 and run.said("end"):
+        return None
+    if run.outcome.timed_out:
+        return f"a stock kernel did not boot and power off in {PROBE_LIMIT_S} s"
+    reason = [line for line in run.outcome.lines if line.strip()]
+    return f"a stock kernel does not boot: {reason[-1] if reason else run.outcome.code}"
+
+
+def choose_place(kernel: Kernel, session: Path) -> tuple[Place, str]:
+    wish = os.environ.get("VIRIDIAN_GUESTS", "auto")
+    if wish not in ("auto", "native", "nested"):
+        raise Unavailable(f"VIRIDIAN_GUESTS={wish}: known are auto, native and nested")
+    if not VMM.exists():
+        raise Unavailable(f"{VMM} is not built; run scripts/setup")
+    if wish == "native":
+        return Host(), "guests run on this host's /dev/kvm, as VIRIDIAN_GUESTS says"
+    reason = "VIRIDIAN_GUESTS says so" if wish == "nested" else why_not_native(kernel, session)
+    if reason is None:
+        return Host(), "guests run on this host's /dev/kvm: it booted a stock kernel"
+    machine = NestedMachine(kernel, session)
+    return machine, (f"guests run in a nested machine (started in {machine.start_seconds:.0f} s), "
+                     f"since {reason}")

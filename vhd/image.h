@@ -28,10 +28,18 @@ enum class Format : uint8_t { kAuto, kVhd, kRaw };
 // where "vpc " or "qemu" wrote the footer, as those programs do.
 enum class SizeRule : uint8_t { kAuto, kCurrentSize, kGeometry };
 
+// Where the parents of Windows paths are on this host: {'c', "/srv/hyperv"}. Without an entry for
+// its letter, "X:\a\b" is tried as "/a/b", which is what Xen's tools mean by it.
+struct Drive {
+  char letter = 'c';
+  std::string folder;
+};
+
 struct OpenPolicy {
   Format format = Format::kAuto;
   SizeRule size_rule = SizeRule::kAuto;
-  std::string parent_override;          // the leaf's parent, instead of what the leaf says
+  std::string parent_override;  // the leaf's parent, instead of what the leaf says
+  std::vector<Drive> drives;
   bool allow_parent_outside = false;    // follow parents out of their child's folder
   bool ignore_parent_mismatch = false;  // take a parent whose unique id is not the one recorded
 };

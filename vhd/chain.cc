@@ -1,0 +1,200 @@
+#include "vhd/chain.h"
+
+#include <fcntl.h>
+#include <linux/openat2.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstdlib>
+#include <filesystem>
+
+#include "vhd/limits.h"
+#include "vhd/parent_paths.h"
+#include "vhd/text.h"
+
+namespace viridian::vhd {
+namespace {
+
+// O_NONBLOCK: opening a FIFO must not wait for its other end. It means nothing for disks.
+constexpr int kOpenFlags = O_CLOEXEC | O_NONBLOCK | O_NOCTTY;
+constexpr int64_t kTimeToleranceSeconds = 3600;  // daylight saving time in old writers
+
+std::string real_path(int fd, const std::string& fallback) {
+  std::error_code error;
+  const auto path = std::filesystem::read_symlink(fmt::format("/proc/self/fd/{}", fd), error);
+  return error ? fallback : path.string();
+}
+
+std::string folder_of(const std::string& path) {
+  const auto folder = std::filesystem::path(path).parent_path().string();
+  return folder.empty() ? "." : folder;
+}
+
+// Opens `path` for reading, without leaving `folder` unless `outside` is allowed.
+Result<UniqueFd> open_in(const std::string& folder, std::string path, bool outside) {
+  if (outside) {
+    if (!path.starts_with('/')) path = folder + "/" + path;
+    UniqueFd fd(::open(path.c_str(), O_RDONLY | kOpenFlags));
+    if (!fd) return fail_errno(quote(path), errno);
+    return fd;
+  }
+  if (path.starts_with('/')) {
+    if (!path.starts_with(folder + "/")) {
+      return fail(ErrorKind::kInvalidArgument, "{}: is outside the child's folder", quote(path));
+    }
+    path.erase(0, path.find_first_not_of('/', folder.size()));
+  }
+  const UniqueFd folder_fd(::open(folder.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
+  if (!folder_fd) return fail_errno(folder, errno);
+  open_how how{};
+  how.flags = static_cast<uint64_t>(O_RDONLY | kOpenFlags);
+  how.resolve = RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS;
+  // The C library of Debian 12 has no openat2().
+  UniqueFd fd(
+      static_cast<int>(::syscall(SYS_openat2, folder_fd.get(), path.c_str(), &how, sizeof(how))));
+  if (fd) return fd;
+  if (errno == EXDEV) {
+    return fail(ErrorKind::kInvalidArgument, "{}: is outside the child's folder", quote(path));
+  }
+  return fail_errno(quote(path), errno);
+}
+
+Result<struct stat> status_of(const ChainLink& link) {
+  struct stat status {};
+  if (::fstat(link.fd.get(), &status) != 0) return fail_errno(link.path, errno);
+  return status;
+}
+
+// The parent at one path, if it is the one that `child` means.
+Result<ChainLink> try_parent(const ChainLink& child, const std::string& path, bool chosen_by_caller,
+                             const OpenPolicy& policy) {
+  const bool outside = chosen_by_caller || policy.allow_parent_outside;
+  const std::string folder =
+      chosen_by_caller ? "." : folder_of(real_path(child.fd.get(), child.path));
+  auto fd = open_in(folder, path, outside);
+  if (!fd) return Unexpected(std::move(fd).error());
+  ChainLink parent{real_path(fd->get(), path), std::move(*fd), {}};
+  const auto status = status_of(parent);
+  if (!status) return Unexpected(status.error());
+  if (!S_ISREG(status->st_mode) && !(outside && S_ISBLK(status->st_mode))) {
+    return fail(ErrorKind::kInvalidArgument, "{}: is no regular file", quote(path));
+  }
+  OpenPolicy parent_policy = policy;
+  parent_policy.parent_override.clear();
+  const bool raw = is_null(child.image.parent_unique_id);
+  parent_policy.format = raw ? Format::kRaw : Format::kVhd;
+  auto image = load_image(parent.fd.get(), quote(parent.path), parent_policy);
+  if (!image) return Unexpected(std::move(image).error());
+  parent.image = std::move(*image);
+  if (!raw && parent.image.unique_id != child.image.parent_unique_id) {
+    if (!policy.ignore_parent_mismatch) {
+      return fail(ErrorKind::kMismatch, "{}: unique_id is not the recorded parent's",
+                  quote(parent.path));
+    }
+    parent.image.warnings.push_back("footer: unique_id is not the one that the child records");
+  }
+  return parent;
+}
+
+Unexpected parent_missing(const ChainLink& child, const std::vector<std::string>& reasons,
+                          ErrorKind kind) {
+  std::string all;
+  for (const std::string& reason : reasons)
+    all += (all.empty() ? "" : "; ") + reason;
+  return fail(kind,
+              "{}: parent {}: not found ({}); give the parent's path, or allow parents outside "
+              "the image's folder",
+              child.path, quote(child.image.parent_name), all);
+}
+
+Result<ChainLink> find_parent(const ChainLink& child, const OpenPolicy& policy) {
+  if (!policy.parent_override.empty()) {
+    auto parent = try_parent(child, policy.parent_override, true, policy);
+    if (!parent) return with_context(child.path + ": parent", std::move(parent).error());
+    return parent;
+  }
+  std::vector<std::string> reasons;
+  ErrorKind kind = ErrorKind::kNotFound;
+  for (const ParentCandidate& candidate : parent_candidates(child.image, policy)) {
+    auto parent = try_parent(child, candidate.path, false, policy);
+    if (parent) return parent;
+    const ErrorKind why = parent.error().kind;
+    if (why != ErrorKind::kNotFound && why != ErrorKind::kInvalidArgument) kind = why;
+    reasons.push_back(fmt::format("{} {}", candidate.source, parent.error().message));
+  }
+  return parent_missing(child, reasons, kind);
+}
+
+// What does not stop anybody: copying a file changes its time, and Xen grows children.
+void compare(ChainLink& child, const ChainLink& parent, const struct stat& parent_status) {
+  const int64_t recorded = int64_t{child.image.parent_time_stamp} + kEpochUnixSeconds;
+  if (child.image.parent_time_stamp != 0 &&
+      std::abs(recorded - parent_status.st_mtime) > kTimeToleranceSeconds) {
+    child.image.warnings.push_back(
+        "header: parent_time_stamp differs from the parent's modification time: do not use the "
+        "child if the parent was written since");
+  }
+  if (child.image.size_bytes != parent.image.size_bytes) {
+    child.image.warnings.push_back(fmt::format("size: {} bytes, its parent has {}",
+                                               child.image.size_bytes, parent.image.size_bytes));
+  }
+}
+
+}  // namespace
+
+Result<ChainLink> open_image(const std::string& path, Access access, const OpenPolicy& policy) {
+  struct stat status {};
+  const bool block = ::stat(path.c_str(), &status) == 0 && S_ISBLK(status.st_mode);
+  const bool write = access == Access::kReadWrite;
+  // O_EXCL on a block device fails while a file system on it is mounted.
+  const int flags = kOpenFlags | (write ? O_RDWR : O_RDONLY) | (block && write ? O_EXCL : 0);
+  ChainLink link{path, UniqueFd(::open(path.c_str(), flags)), {}};
+  if (!link.fd) return fail_errno(path, errno);
+  auto image = load_image(link.fd.get(), path, policy);
+  if (!image) return Unexpected(std::move(image).error());
+  if (write && image->read_only) {
+    return fail(ErrorKind::kUnsupported, "{}: {}; open it read-only", path, image->warnings.back());
+  }
+  link.image = std::move(*image);
+  return link;
+}
+
+Result<std::vector<ChainLink>> open_chain(const std::string& path, Access access,
+                                          const OpenPolicy& policy) {
+  auto leaf = open_image(path, access, policy);
+  if (!leaf) return Unexpected(std::move(leaf).error());
+  auto last_status = status_of(*leaf);
+  if (!last_status) return Unexpected(last_status.error());
+  std::vector<struct stat> seen = {*last_status};
+  std::vector<ChainLink> chain;
+  chain.push_back(std::move(*leaf));
+  OpenPolicy parent_policy = policy;
+  while (chain.back().image.type == ImageType::kDifferencing) {
+    if (chain.size() > kMaxChainDepth) {
+      return fail(ErrorKind::kUnsupported, "{}: parents: more than {}; merge some of them", path,
+                  kMaxChainDepth);
+    }
+    auto parent = find_parent(chain.back(), parent_policy);
+    if (!parent) return Unexpected(std::move(parent).error());
+    parent_policy.parent_override.clear();
+    const auto status = status_of(*parent);
+    if (!status) return Unexpected(status.error());
+    const bool loop = std::any_of(seen.begin(), seen.end(), [&](const struct stat& one) {
+      return one.st_dev == status->st_dev && one.st_ino == status->st_ino;
+    });
+    if (loop) {
+      return fail(ErrorKind::kCorrupt,
+                  "{}: parent {}: is the image itself or one of its children, a loop; give the "
+                  "right parent",
+                  chain.back().path, quote(parent->path));
+    }
+    compare(chain.back(), *parent, *status);
+    seen.push_back(*status);
+    chain.push_back(std::move(*parent));
+  }
+  return chain;
+}
+
+}  // namespace viridian::vhd

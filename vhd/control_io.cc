@@ -1,0 +1,57 @@
+#include "vhd/control_io.h"
+
+#include <linux/fs.h>
+#include <sys/ioctl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+
+namespace viridian::vhd {
+
+Result<FileView> view_file(int fd, std::string_view name) {
+  FileView file{fd, std::string(name), 0, false};
+  struct stat status {};
+  if (::fstat(fd, &status) != 0) return fail_errno(name, errno);
+  if (S_ISBLK(status.st_mode)) {
+    file.is_block_device = true;
+    if (::ioctl(fd, BLKGETSIZE64, &file.size_bytes) != 0) return fail_errno(name, errno);
+  } else if (S_ISREG(status.st_mode)) {
+    file.size_bytes = static_cast<uint64_t>(status.st_size);
+  } else {
+    return fail(ErrorKind::kInvalidArgument,
+                "{}: is no regular file and no block device; give the path of an image", name);
+  }
+  return file;
+}
+
+Result<void> read_exact(const FileView& file, uint64_t offset, std::span<std::byte> into,
+                        std::string_view what) {
+  while (!into.empty()) {
+    const ssize_t n = ::pread(file.fd, into.data(), into.size(), static_cast<off_t>(offset));
+    if (n < 0 && errno == EINTR) continue;
+    if (n < 0) return fail_errno(fmt::format("{}: reading the {}", file.name, what), errno);
+    if (n == 0) {
+      return fail(ErrorKind::kIo,
+                  "{}: ends inside the {} at offset {}; it shrank while it was read", file.name,
+                  what, offset);
+    }
+    into = into.subspan(static_cast<size_t>(n));
+    offset += static_cast<uint64_t>(n);
+  }
+  return {};
+}
+
+Result<void> write_exact(const FileView& file, uint64_t offset, std::span<const std::byte> from,
+                         std::string_view what) {
+  while (!from.empty()) {
+    const ssize_t n = ::pwrite(file.fd, from.data(), from.size(), static_cast<off_t>(offset));
+    if (n < 0 && errno == EINTR) continue;
+    if (n < 0) return fail_errno(fmt::format("{}: writing the {}", file.name, what), errno);
+    from = from.subspan(static_cast<size_t>(n));
+    offset += static_cast<uint64_t>(n);
+  }
+  return {};
+}
+
+}  // namespace viridian::vhd

@@ -1,0 +1,48 @@
+// Reading and writing a file on the control path: whole ranges with pread and pwrite, and errors
+// that name the file and what was there.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <string>
+#include <string_view>
+
+#include "base/endian.h"
+#include "base/result.h"
+
+namespace viridian::vhd {
+
+struct FileView {
+  int fd = -1;
+  std::string name;  // for messages
+  uint64_t size_bytes = 0;
+  bool is_block_device = false;
+};
+
+// kInvalidArgument for anything but a regular file or a block device.
+Result<FileView> view_file(int fd, std::string_view name);
+
+// `what` is for the message: "footer". The caller has checked the range against size_bytes; a file
+// that shrank since gives kIo.
+Result<void> read_exact(const FileView& file, uint64_t offset, std::span<std::byte> into,
+                        std::string_view what);
+Result<void> write_exact(const FileView& file, uint64_t offset, std::span<const std::byte> from,
+                         std::string_view what);
+
+template <WireStruct T>
+Result<T> read_struct(const FileView& file, uint64_t offset, std::string_view what) {
+  T value;
+  VIRIDIAN_TRY(read_exact(file, offset, std::as_writable_bytes(std::span(&value, 1)), what));
+  return value;
+}
+
+// kCorrupt: "`file`: `field` `text`; restore the image from a good copy".
+template <class... Args>
+Unexpected damaged(const FileView& file, std::string_view field, fmt::format_string<Args...> text,
+                   Args&&... args) {
+  return fail(ErrorKind::kCorrupt, "{}: {} {}; restore the image from a good copy", file.name,
+              field, fmt::format(text, std::forward<Args>(args)...));
+}
+
+}  // namespace viridian::vhd

@@ -1,0 +1,97 @@
+#include "vhd/layout.h"
+
+#include <algorithm>
+
+#include "base/checked.h"
+
+namespace viridian::vhd {
+namespace {
+
+constexpr uint64_t kSector = 512;
+
+size_t index_of(const Image& image, uint32_t sector, size_t skip = 0) {
+  const auto from = image.bat.begin() + static_cast<std::ptrdiff_t>(skip);
+  return static_cast<size_t>(std::find(from, image.bat.end(), sector) - image.bat.begin());
+}
+
+std::string entry_name(size_t index) { return fmt::format("table entry {}", index); }
+
+Result<void> check_blocks_apart(const FileView& file, const Image& image,
+                                const std::vector<uint32_t>& sectors, uint64_t block_sectors) {
+  for (size_t i = 1; i < sectors.size(); ++i) {
+    if (sectors[i] - uint64_t{sectors[i - 1]} >= block_sectors) continue;
+    const size_t first = index_of(image, sectors[i - 1]);
+    const size_t second = index_of(image, sectors[i], sectors[i] == sectors[i - 1] ? first + 1 : 0);
+    return damaged(file, entry_name(std::max(first, second)),
+                   "is sector {}, inside the block of table entry {}",
+                   image.bat[std::max(first, second)], std::min(first, second));
+  }
+  return {};
+}
+
+Result<void> check_against_metadata(const FileView& file, const Image& image,
+                                    const std::vector<uint32_t>& sectors, uint64_t block_sectors,
+                                    const std::vector<Extent>& metadata) {
+  for (const Extent& extent : metadata) {
+    if (extent.length == 0) continue;
+    const uint64_t end = div_ceil(extent.offset + extent.length, kSector);
+    // The last block that starts before the extent's end is the only one that can reach into it.
+    auto at = std::lower_bound(sectors.begin(), sectors.end(), end,
+                               [](uint32_t sector, uint64_t limit) { return sector < limit; });
+    if (at == sectors.begin()) continue;
+    --at;
+    if (*at + block_sectors > extent.offset / kSector) {
+      return damaged(file, entry_name(index_of(image, *at)), "is sector {}: its block overlaps {}",
+                     *at, extent.field);
+    }
+  }
+  return {};
+}
+
+}  // namespace
+
+Result<void> check_apart(const FileView& file, std::vector<Extent> metadata) {
+  std::sort(metadata.begin(), metadata.end(),
+            [](const Extent& a, const Extent& b) { return a.offset < b.offset; });
+  const Extent* before = nullptr;  // the one that reaches furthest so far
+  for (const Extent& extent : metadata) {
+    if (before != nullptr && extent.offset < before->offset + before->length &&
+        !(extent.may_overlap_alike && before->may_overlap_alike)) {
+      return damaged(file, extent.field, "is at offset {}, inside what {} describes", extent.offset,
+                     before->field);
+    }
+    if (before == nullptr || extent.offset + extent.length > before->offset + before->length) {
+      before = &extent;
+    }
+  }
+  return {};
+}
+
+Result<void> check_layout(const FileView& file, std::vector<Extent> metadata, Image& image) {
+  for (const Extent& extent : metadata)
+    image.data_end = std::max(image.data_end, extent.offset + extent.length);
+  metadata.push_back({image.footer_offset, sizeof(Footer), "the last footer"});
+  VIRIDIAN_TRY(check_apart(file, metadata));
+
+  const uint64_t block_bytes = uint64_t{image.bitmap_bytes} + image.block_size;
+  const uint64_t file_end = std::min(file.size_bytes, image.footer_offset);
+  std::vector<uint32_t> sectors;
+  for (size_t i = 0; i < image.bat.size(); ++i) {
+    if (image.bat[i] == kUnusedEntry) continue;
+    const uint64_t offset = image.bat[i] * kSector;
+    if (!range_within(offset, block_bytes, file_end)) {
+      return damaged(file, entry_name(i),
+                     "is sector {}: its block of {} bytes ends behind the file's data at {}",
+                     image.bat[i], block_bytes, file_end);
+    }
+    image.data_end = std::max(image.data_end, offset + block_bytes);
+    sectors.push_back(image.bat[i]);
+  }
+  image.data_end = align_up(image.data_end, kSector);
+  if (!std::is_sorted(sectors.begin(), sectors.end())) std::sort(sectors.begin(), sectors.end());
+  const uint64_t block_sectors = block_bytes / kSector;
+  VIRIDIAN_TRY(check_blocks_apart(file, image, sectors, block_sectors));
+  return check_against_metadata(file, image, sectors, block_sectors, metadata);
+}
+
+}  // namespace viridian::vhd

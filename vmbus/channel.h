@@ -18,6 +18,7 @@
 #include "vmbus/protocol.h"
 #include "vmbus/ring.h"
 #include "vmbus/ring_protocol.h"
+#include "vmbus/version.h"
 
 namespace viridian::vmbus {
 
@@ -95,7 +96,7 @@ class Channel {
   uint32_t relid() const noexcept { return relid_; }
   uint16_t sub_channel_index() const noexcept { return sub_channel_index_; }  // 0: primary
   uint32_t target_vp() const noexcept { return target_vp_; }  // the guest may change it
-  uint32_t protocol_version() const noexcept;                 // major << 16 | minor
+  uint32_t protocol_version() const noexcept;                 // kVersion... of version.h
   bool is_faulted() const noexcept { return faulted_; }
   std::span<const std::byte, kUserDefinedBytes> open_data() const noexcept {  // of OPENCHANNEL
     return open_data_;

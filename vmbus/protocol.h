@@ -2,32 +2,17 @@
 //
 // Facts: Linux include/linux/hyperv.h (enum vmbus_channel_message_type and its structures); the
 // versions in which a message came from there and from drivers/hv. Reserved fields are written as
-// zero and not read. Wire structures only; kMessages says what each message needs to be accepted.
+// zero and not read. message_rules.h says what each message needs to be accepted.
 #pragma once
 
 #include <array>
 #include <cstddef>
 #include <cstdint>
-#include <string_view>
 
 #include "base/endian.h"
 #include "base/guid.h"
 
 namespace viridian::vmbus {
-
-constexpr uint32_t make_version(uint16_t major, uint16_t minor) {
-  return static_cast<uint32_t>(major) << 16 | minor;
-}
-constexpr uint32_t kVersion2_4 = make_version(2, 4);  // Windows 8
-constexpr uint32_t kVersion3_0 = make_version(3, 0);  // Windows 8.1
-constexpr uint32_t kVersion4_0 = make_version(4, 0);  // Windows 10
-constexpr uint32_t kVersion4_1 = make_version(4, 1);
-constexpr uint32_t kVersion5_0 = make_version(5, 0);
-constexpr uint32_t kVersion5_1 = make_version(5, 1);
-constexpr uint32_t kVersion5_2 = make_version(5, 2);  // Windows Server 2019
-constexpr uint32_t kVersion5_3 = make_version(5, 3);  // Windows Server 2022
-inline constexpr std::array kVersions = {kVersion2_4, kVersion3_0, kVersion4_0, kVersion4_1,
-                                         kVersion5_0, kVersion5_1, kVersion5_2, kVersion5_3};
 
 // Where a guest posts its messages: the first before version 5.0, the second since.
 constexpr uint32_t kMessageConnection = 1;
@@ -206,47 +191,5 @@ struct ModifyChannelResponse {
   le32 status;
 };
 static_assert(WireStruct<ModifyChannelResponse> && sizeof(ModifyChannelResponse) == 16);
-
-struct MessageRule {
-  std::string_view name;  // empty: this server does not know the type
-  bool from_guest;
-  uint32_t min_version;  // 0: also without a connection
-  size_t min_bytes;
-};
-
-// Indexed by the message's type.
-constexpr std::array<MessageRule, 25> kMessages = {{
-    {},
-    {"OFFERCHANNEL", false, kVersion2_4, sizeof(OfferChannel)},
-    {"RESCIND_CHANNELOFFER", false, kVersion2_4, sizeof(RelidMessage)},
-    {"REQUESTOFFERS", true, kVersion2_4, sizeof(MessageHeader)},
-    {"ALLOFFERS_DELIVERED", false, kVersion2_4, sizeof(MessageHeader)},
-    {"OPENCHANNEL", true, kVersion2_4, sizeof(OpenChannel)},
-    {"OPENCHANNEL_RESULT", false, kVersion2_4, sizeof(OpenResult)},
-    {"CLOSECHANNEL", true, kVersion2_4, sizeof(RelidMessage)},
-    {"GPADL_HEADER", true, kVersion2_4, sizeof(GpadlHeader)},
-    {"GPADL_BODY", true, kVersion2_4, sizeof(GpadlBody)},
-    {"GPADL_CREATED", false, kVersion2_4, sizeof(GpadlCreated)},
-    {"GPADL_TEARDOWN", true, kVersion2_4, sizeof(GpadlTeardown)},
-    {"GPADL_TORNDOWN", false, kVersion2_4, sizeof(GpadlTorndown)},
-    {"RELID_RELEASED", true, kVersion2_4, sizeof(RelidMessage)},
-    {"INITIATE_CONTACT", true, 0, sizeof(InitiateContact)},
-    {"VERSION_RESPONSE", false, 0, sizeof(VersionResponse)},
-    {"UNLOAD", true, 0, sizeof(MessageHeader)},
-    {"UNLOAD_RESPONSE", false, 0, sizeof(MessageHeader)},
-    {},
-    {},
-    {},
-    {"TL_CONNECT_REQUEST", true, kVersion4_0, sizeof(TlConnectRequest)},
-    {"MODIFYCHANNEL", true, kVersion4_1, sizeof(ModifyChannel)},
-    {"TL_CONNECT_RESULT", false, kVersion4_0, sizeof(TlConnectResult)},
-    {"MODIFYCHANNEL_RESPONSE", false, kVersion5_3, sizeof(ModifyChannelResponse)},
-}};
-
-// Null for a type that is not the guest's to send.
-constexpr const MessageRule* guest_message_rule(uint32_t type) {
-  if (type >= kMessages.size() || !kMessages[type].from_guest) return nullptr;
-  return &kMessages[type];
-}
 
 }  // namespace viridian::vmbus

@@ -16,6 +16,7 @@
 #include "io/reactor.h"
 #include "vmbus/device.h"
 #include "vmbus/host.h"
+#include "vmbus/version.h"
 
 namespace viridian::vmbus {
 
@@ -44,7 +45,7 @@ class ServerCore;
 class Server {
  public:
   struct Options {
-    uint32_t max_version = 0x0005'0003;  // major << 16 | minor
+    uint32_t max_version = kVersion5_3;  // refuse newer ones, which guests then do without
   };
 
   // All three must outlive the server.

@@ -1,6 +1,7 @@
 // The guest's channel messages, one function for each, and the queues on both ways.
 #include <algorithm>
 
+#include "vmbus/message_rules.h"
 #include "vmbus/server_core.h"
 
 namespace viridian::vmbus {

@@ -232,14 +232,38 @@ TEST_F(SynicTest, EndOfMessageWithABusySlotDeliversNothing) {
   EXPECT_EQ(text(slot()), "one");
 }
 
-TEST_F(SynicTest, MessagesWaitUntilTheSynicIsReady) {
-  ASSERT_TRUE(synic.post_message(0, bytes_of("early")));
-  EXPECT_EQ(backend.interrupts(), 0u);
+TEST_F(SynicTest, MessagesWaitWhileTheSintIsMaskedOrThePageIsOff) {
   enable(0, kVector | hv::kSintMasked);
-  EXPECT_EQ(slot().type.get(), hv::kMessageNone);
+  ASSERT_TRUE(synic.write(0, hv::kMsrSimp, 0));
+  ASSERT_TRUE(synic.post_message(0, bytes_of("early")));
   ASSERT_TRUE(synic.write(0, kSint2, kVector));
+  EXPECT_EQ(slot().type.get(), hv::kMessageNone);
+  EXPECT_EQ(backend.interrupts(), 0u);
+  ASSERT_TRUE(synic.write(0, hv::kMsrSimp, kSimp | hv::kEnable));
   EXPECT_EQ(text(slot()), "early");
   EXPECT_EQ(backend.interrupts(), 1u);
+}
+
+TEST_F(SynicTest, MessagesForASynicThatIsOffAreLostAndThoseThatWaitedToo) {
+  EXPECT_TRUE(synic.post_message(0, bytes_of("to nobody")));
+  enable();
+  EXPECT_EQ(slot().type.get(), hv::kMessageNone);
+  ASSERT_TRUE(synic.post_message(0, bytes_of("fetched")));
+  ASSERT_TRUE(synic.post_message(0, bytes_of("not fetched")));
+  ASSERT_TRUE(synic.write(0, hv::kMsrScontrol, 0));
+  clear_slot();
+  enable();  // the next kernel
+  EXPECT_EQ(slot().type.get(), hv::kMessageNone);
+}
+
+TEST_F(SynicTest, SwitchingTheSynicOffMakesRoom) {
+  enable();
+  unsigned told = 0;
+  synic.set_space_listener({[](void* count) noexcept { ++*static_cast<unsigned*>(count); }, &told});
+  while (synic.post_message(0, bytes_of("x"))) {
+  }
+  ASSERT_TRUE(synic.write(0, hv::kMsrScontrol, 0));
+  EXPECT_EQ(told, 1u);
 }
 
 TEST_F(SynicTest, AFullQueueRefusesAndSaysWhenThereIsRoom) {

@@ -59,13 +59,13 @@ Machine::~Machine() {
 Result<void> Machine::create_vcpus(const Kvm& kvm, const Config& config) {
   const auto supported = kvm.supported_cpuid();
   if (!supported) return Unexpected(supported.error());
+  invariant_tsc_ = has_invariant_tsc(*supported);
   for (unsigned index = 0; index < config.cpus; ++index) {
     auto vcpu = Vcpu::create(kvm, *vm_, index);
     if (!vcpu) return Unexpected(vcpu.error());
     auto cpuid = guest_cpuid(*supported, index, config.cpus);
     if (config.hyperv) {
-      apply_hyperv_cpuid(cpuid,
-                         {.cpu_count = config.cpus, .invariant_tsc = has_invariant_tsc(cpuid)});
+      apply_hyperv_cpuid(cpuid, {.cpu_count = config.cpus, .invariant_tsc = invariant_tsc_});
     }
     VIRIDIAN_TRY((*vcpu)->set_cpuid(cpuid));
     VIRIDIAN_TRY((*vcpu)->set_msr(kMtrrDefaultType, kMtrrEnabledWriteBack));
@@ -87,7 +87,8 @@ Result<void> Machine::create_board(const Config& config, int console_event) {
   if (config.hyperv) {
     const auto tsc_khz = vcpus_[0]->tsc_khz();
     if (!tsc_khz) return Unexpected(tsc_khz.error());
-    chipset_config.hyperv = HypervConfig{.cpu_count = config.cpus, .tsc_hz = *tsc_khz * 1000};
+    chipset_config.hyperv = HypervConfig{
+        .cpu_count = config.cpus, .tsc_hz = *tsc_khz * 1000, .invariant_tsc = invariant_tsc_};
   }
   auto chipset = Chipset::create({.vm = *vm_,
                                   .bus = bus_,

@@ -44,6 +44,7 @@ class Machine {
   Result<void> create_board(const Config& config, int console_event);
   Result<void> write_firmware(const Config& config);
 
+  bool invariant_tsc_ = false;  // CPUID and the MSRs must say the same
   StopSwitch stop_;
   std::optional<GuestRam> ram_;
   EntryPoint entry_{};

@@ -134,6 +134,15 @@ IdentifyWords identify_packet(const DriveIdentity& identity, uint8_t dma_mode, b
   return words;
 }
 
+TransferKind transfer_kind(uint8_t mode) {
+  using namespace transfer_mode;
+  if (mode <= kPioDefaultNoIordy || (mode >= kPio0 && mode <= kPio4)) return TransferKind::kPio;
+  if ((mode >= kMultiword0 && mode <= kMultiword2) || (mode >= kUltra0 && mode <= kUltra2)) {
+    return TransferKind::kDma;
+  }
+  return TransferKind::kNone;
+}
+
 Result<void> check_identity(const DriveIdentity& identity) {
   struct Field {
     const char* name;

@@ -1,0 +1,133 @@
+// A disk of any kind that this library reads: a raw file or device, a fixed, a dynamic or a
+// differencing VHD with its parents. The first layer is the one that is written.
+//
+// A request becomes an Operation, which walks over its sectors and starts a Fragment for each piece
+// that lies in one place of one file. What is missing makes it wait on a list, in order: an
+// operation or a fragment from the fixed pools, a sector of bitmap, space for a new block. The
+// read path neither allocates nor locks. Bound to one reactor, with all its files; destroyed when
+// no request is out, and not from a callback, since it waits for its own last writes.
+#pragma once
+
+#include <memory>
+#include <vector>
+
+#include "vhd/allocator.h"
+#include "vhd/bitmap_cache.h"
+#include "vhd/committer.h"
+#include "vhd/layer.h"
+#include "vhd/limits.h"
+#include "vhd/operation.h"
+
+namespace viridian::vhd {
+
+struct DiskLimits {
+  uint32_t operations = kOperations;
+  uint32_t fragments = kFragments;
+  uint32_t bitmap_slots = kBitmapSlots;
+  uint32_t commit_threshold = kCommitThreshold;
+  uint64_t growth_bytes = kGrowthBytes;
+};
+
+class ChainDisk final : public io::BlockDevice, Allocator::Owner, Committer::Owner {
+ public:
+  struct Part {
+    std::unique_ptr<io::File> file;
+    Image image;
+  };
+
+  // The leaf first. With `read_only`, or if the leaf's image or file is, nothing is ever written;
+  // else the leaf's metadata is made ready for writing first: this is the one thing that can fail.
+  static Result<std::unique_ptr<ChainDisk>> create(io::Reactor& reactor, std::vector<Part> parts,
+                                                   bool read_only, const DiskLimits& limits = {});
+  ~ChainDisk() override;
+
+  io::DiskInfo info() const noexcept override { return info_; }
+  void submit(io::IoRequest& request) noexcept override;
+
+ private:
+  struct Pump : io::Completion {
+    ChainDisk* disk = nullptr;
+  };
+  struct Extent {
+    enum class Kind : uint8_t { kZero, kFile, kBitmapNeeded };
+    Kind kind;
+    uint32_t layer;
+    uint64_t sectors;
+    uint64_t offset;  // kFile: in the layer's file
+    uint64_t unit;    // kBitmapNeeded
+  };
+  // What one step of an operation did: went on, or the operation now waits on a list.
+  enum class Step : uint8_t { kNext, kParked };
+
+  ChainDisk(io::Reactor& reactor, std::vector<Part> parts, bool read_only,
+            const DiskLimits& limits);
+  Result<void> prepare_for_writing(const Image& image);
+  void index_first_layers();
+
+  // chain_disk.cc: operations and what they wait for.
+  void start(io::IoRequest& request, Operation& operation) noexcept;
+  void advance(Operation& operation) noexcept;
+  void maybe_finish(Operation& operation) noexcept;
+  void finish_operation(Operation& operation, io::IoStatus status) noexcept;
+  void fail(Operation& operation, io::IoStatus status) noexcept;
+  void pump_requests() noexcept;
+  void resume_all(WaitList& list) noexcept;
+  void resume_fragment_waiters() noexcept;
+  void resume_slot_waiters() noexcept;
+  Fragment* take_fragment(Operation& operation) noexcept;
+  void move_on(Operation& operation, uint64_t sectors) noexcept;
+  void start_transfer(Operation& operation, Fragment& fragment, io::FileOp op, Layer& layer,
+                      uint64_t offset, uint64_t sectors) noexcept;
+  void on_fragment(Fragment& fragment) noexcept;
+  void on_loaded(Fragment& fragment) noexcept;
+  Step load_bitmap(Operation& operation, uint32_t layer, uint64_t unit) noexcept;
+  Step park_for_slot(Operation& operation) noexcept;
+  void on_space(int error) noexcept override;
+  uint64_t oldest_operation() const noexcept override;
+  void on_committed(Operation& operation, io::IoStatus status) noexcept override;
+  void on_commit_end(io::IoStatus status) noexcept override;
+  uint64_t next_sequence() const noexcept override { return next_sequence_; }
+
+  // read_path.cc
+  Step read_step(Operation& operation) noexcept;
+  Extent resolve(uint64_t sector, uint64_t sectors, uint32_t first_layer = 0) noexcept;
+  bool resolve_in(uint32_t layer, uint64_t sector, Extent& extent) noexcept;
+
+  // write_path.cc
+  Step write_step(Operation& operation) noexcept;
+  Step zero_step(Operation& operation) noexcept;
+  Step change_piece(Operation& operation, io::FileOp op, uint64_t sectors) noexcept;
+  Step zero_whole_block(Operation& operation, uint64_t block, uint64_t sectors,
+                        bool& handled) noexcept;
+  Step ensure_allocated(Operation& operation, uint64_t block) noexcept;
+  bool parents_may_hold(uint64_t sector, uint64_t sectors) const noexcept;
+  void release_block(uint64_t block) noexcept;
+  void note_written(Fragment& fragment) noexcept;
+
+  io::Reactor& reactor_;
+  DiskLimits limits_;
+  std::vector<Layer> layers_;
+  io::DiskInfo info_;
+  BitmapCache cache_;
+  std::unique_ptr<Allocator> allocator_;
+  std::unique_ptr<Committer> committer_;
+  // By block of the first layer: the first layer that may hold any of it, so that a deep chain of
+  // layers with blocks of one size costs no search. Layers from merged_count_ on are not indexed.
+  std::vector<uint8_t> first_layer_;
+  uint32_t merged_count_ = 0;
+
+  std::vector<Operation> operations_;
+  std::vector<Fragment> fragments_;
+  WaitList free_operations_;
+  WaitList free_fragments_;
+  InFlightList in_flight_;
+  uint64_t next_sequence_ = 0;
+  WaitList request_waiters_;  // IoRequests
+  WaitList fragment_waiters_;
+  WaitList slot_waiters_;
+  WaitList space_waiters_;
+  bool pump_armed_ = false;
+  Pump pump_;
+};
+
+}  // namespace viridian::vhd

@@ -1,0 +1,55 @@
+#include "vhd/open_disk.h"
+
+#include <sys/sysmacros.h>
+
+#include <cstring>
+
+#include "vhd/chain.h"
+#include "vhd/lock.h"
+
+namespace viridian::vhd {
+namespace {
+
+// A raw file has no id of its own; one that is stable while the file exists is made of its inode.
+UniqueId id_of_file(const struct stat& status) {
+  UniqueId id = {'r', 'a', 'w', 0};
+  const be32 device = static_cast<uint32_t>(status.st_dev);
+  const be64 inode = status.st_ino;
+  std::memcpy(id.data() + 4, &device, sizeof(device));
+  std::memcpy(id.data() + 8, &inode, sizeof(inode));
+  return id;
+}
+
+}  // namespace
+
+Result<std::unique_ptr<io::BlockDevice>> open_disk(io::Reactor& reactor, const std::string& path,
+                                                   const DiskOptions& options) {
+  const Access access = options.read_only ? Access::kReadOnly : Access::kReadWrite;
+  auto links = open_chain(path, access, options.policy);
+  if (!links) return Unexpected(std::move(links).error());
+
+  std::vector<ChainDisk::Part> parts;
+  for (ChainLink& link : *links) {
+    const bool read_only = options.read_only || !parts.empty();
+    if (options.lock) {
+      VIRIDIAN_TRY(
+          lock_image(link.fd.get(), link.path, read_only ? LockMode::kRead : LockMode::kWrite));
+    }
+    if (options.lock && parts.empty()) {
+      // What was read before the lock was held may have been changed by who held it.
+      auto again = load_image(link.fd.get(), link.path, options.policy);
+      if (!again) return Unexpected(std::move(again).error());
+      link.image = std::move(*again);
+    }
+    auto file =
+        io::UringFile::adopt(reactor, std::move(link.fd), link.path, {read_only, options.cache});
+    if (!file) return Unexpected(std::move(file).error());
+    if (link.image.type == ImageType::kRaw) link.image.unique_id = id_of_file((*file)->status());
+    parts.push_back({std::move(*file), std::move(link.image)});
+  }
+  auto disk = ChainDisk::create(reactor, std::move(parts), options.read_only);
+  if (!disk) return Unexpected(std::move(disk).error());
+  return std::unique_ptr<io::BlockDevice>(std::move(*disk));
+}
+
+}  // namespace viridian::vhd

@@ -64,6 +64,7 @@ void Channel::start(IncomingRing in, OutgoingRing out) {
   faulted_ = fault_told_ = false;
   polling_ = blocked_ = false;
   packet_length_ = 0;
+  share_ = kPacketsPerTurn;
   context = nullptr;
   live_ = true;
   state_ = State::kOpen;
@@ -94,6 +95,7 @@ void Channel::turn() noexcept {
   if (live_) {
     in_->mask();
     drained_ = false;
+    share_ = kPacketsPerTurn;
     if (blocked_ && out_->has_space(blocked_length_)) {
       out_->cancel_space_request();
       blocked_ = false;
@@ -127,9 +129,15 @@ void Channel::close_complete() noexcept {
 const Packet* Channel::peek() noexcept {
   if (packet_length_ > 0) return &packet_;
   if (!live_) return nullptr;
+  if (share_ == 0) {
+    drained_ = false;
+    defer(turn_soon_);
+    return nullptr;
+  }
   switch (in_->read(buffer_, packet_length_)) {
     case RingState::kReady:
       drained_ = false;
+      --share_;
       if (parse(packet_length_)) return &packet_;
       fault();
       return nullptr;

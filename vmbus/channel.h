@@ -48,7 +48,8 @@ class Channel {
 
   // --- receiving -------------------------------------------------------------------------------
 
-  // The next packet, or null if there is none now. The same one until consume().
+  // The next packet, or null if there is none now (or the channel had its share of this round of
+  // the reactor; Device::doorbell() is then called in the next). The same one until consume().
   const Packet* peek() noexcept;
   void consume() noexcept;  // REQUIRES: the last peek() was not null
 
@@ -147,6 +148,7 @@ class Channel {
   bool blocked_ = false;  // a packet of blocked_length_ found the outgoing ring full
   uint32_t blocked_length_ = 0;
   uint32_t packet_length_ = 0;  // 0: none is held
+  uint32_t share_ = 0;          // packets left to hand out in this round
   uint32_t target_vp_ = 0;
   std::optional<IncomingRing> in_;
   std::optional<OutgoingRing> out_;

@@ -27,6 +27,9 @@ constexpr uint32_t kMaxRingBytes = 32u << 20;
 
 // A packet in a ring, with its header. The guest's largest carries a pipe message of 16 KiB.
 constexpr uint32_t kMaxPacketBytes = 20 * 1024;
+// Packets that a channel hands out before the reactor gets to do something else: a guest that fills
+// its ring as fast as it is emptied must not stop the others.
+constexpr uint32_t kPacketsPerTurn = 256;
 // Pieces of guest memory that one packet can describe.
 constexpr size_t kMaxPacketRanges = 2048;
 

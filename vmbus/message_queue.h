@@ -3,9 +3,9 @@
 
 #include <algorithm>
 #include <array>
-#include <cstring>
 #include <mutex>
 #include <span>
+#include <utility>
 #include <vector>
 
 #include "vmbus/host.h"
@@ -18,7 +18,7 @@ class Message {
   Message() = default;
   explicit Message(std::span<const std::byte> bytes)  // at most kMaxMessagePayload
       : length_(std::min(bytes.size(), kMaxMessagePayload)) {
-    std::memcpy(bytes_.data(), bytes.data(), length_);
+    std::copy_n(bytes.begin(), length_, bytes_.begin());
   }
   std::span<const std::byte> bytes() const noexcept { return std::span(bytes_).first(length_); }
 

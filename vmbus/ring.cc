@@ -56,6 +56,7 @@ std::atomic_ref<uint32_t> RingMemory::word(size_t offset) const noexcept {
 
 template <class Copy>
 void RingMemory::for_each_piece(uint32_t offset, size_t length, Copy&& copy) const noexcept {
+  if (length == 0) return;
   if (flat_ != nullptr) {
     const size_t first = std::min<size_t>(length, size_ - offset);
     copy(flat_ + offset, size_t{0}, first);

@@ -78,12 +78,9 @@ Outcome AtaDrive::set_features() noexcept {
 }
 
 Outcome AtaDrive::set_transfer_mode(uint8_t mode) noexcept {
-  using namespace transfer_mode;
-  const bool pio = mode <= kPioDefaultNoIordy || (mode >= kPio0 && mode <= kPio4);
-  const bool dma =
-      (mode >= kMultiword0 && mode <= kMultiword2) || (mode >= kUltra0 && mode <= kUltra2);
-  if (!pio && !dma) return abort();
-  if (dma) settings_.dma_mode = mode;
+  const TransferKind kind = transfer_kind(mode);
+  if (kind == TransferKind::kNone) return abort();
+  if (kind == TransferKind::kDma) settings_.dma_mode = mode;
   succeed();
   return Outcome::kDone;
 }

@@ -57,6 +57,7 @@ void Channel::begin(Outcome outcome) noexcept {
     if (outcome == Outcome::kDone) raise(active_);
     return;
   }
+  position_ = 0;
   drives_[active_]->status = status_bit::kIdle;
   drives_[active_]->error = 0;
   if (transfer_.dma) {

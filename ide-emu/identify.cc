@@ -134,6 +134,16 @@ IdentifyWords identify_packet(const DriveIdentity& identity, uint8_t dma_mode, b
   return words;
 }
 
+TransferKind transfer_kind(uint8_t mode) {
+  namespace modes = transfer_mode;
+  auto between = [mode](uint8_t first, uint8_t last) { return mode >= first && mode <= last; };
+  if (between(modes::kPioDefault, modes::kPioDefaultNoIordy)) return TransferKind::kPio;
+  if (between(modes::kPio0, modes::kPio4)) return TransferKind::kPio;
+  if (between(modes::kMultiword0, modes::kMultiword2)) return TransferKind::kDma;
+  if (between(modes::kUltra0, modes::kUltra2)) return TransferKind::kDma;
+  return TransferKind::kNone;
+}
+
 Result<void> check_identity(const DriveIdentity& identity) {
   struct Field {
     const char* name;

@@ -41,6 +41,10 @@ struct AtaDescription {
 IdentifyWords identify_ata(const AtaDescription& drive);
 IdentifyWords identify_packet(const DriveIdentity& identity, uint8_t dma_mode, bool is_drive_1);
 
+// What SET FEATURES may select: what a PIIX4 can clock.
+enum class TransferKind : uint8_t { kNone, kPio, kDma };
+TransferKind transfer_kind(uint8_t mode);
+
 // kInvalidArgument unless every string fits its field and is printable ASCII.
 Result<void> check_identity(const DriveIdentity& identity);
 

@@ -16,6 +16,17 @@ constexpr size_t kMaxTransferPages = kMaxTransferBytes / kPageSize + 1;  // when
 // Logical units of a controller, all on path 0, target 0: the numbers that Linux scans.
 constexpr size_t kMaxLuns = 255;
 
+// Requests of one channel that are under way at once; the next ones wait in the guest's ring.
+constexpr size_t kRequestsPerChannel = 256;
+
+// When the channel looks for packets by itself, with the guest's doorbell masked: while at least
+// so many requests are under way, since their ends come often enough to look then,
+constexpr uint32_t kPollingDepth = 16;
+// and after a look has found so many requests, for so many empty turns of the reactor (a few
+// microseconds): a guest under load then never rings.
+constexpr uint32_t kBusyBatch = 4;
+constexpr uint32_t kEmptyPolls = 200;
+
 // UNMAP, VPD page B0h.
 constexpr uint32_t kMaxUnmapDescriptors = 64;
 constexpr uint32_t kMaxUnmapSectors = 0x400000;  // 2 GiB for each descriptor

@@ -227,7 +227,6 @@ void Hyperv::append_stats(Stats& stats) const {
   append("other", other_calls_.load());
   append("guest_errors", faults_.total());
   append("guest_panics", crashes_.load());
-  synic_.append_stats(stats);
 }
 
 }  // namespace viridian::vmm

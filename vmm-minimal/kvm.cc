@@ -80,12 +80,11 @@ Result<Kvm> Kvm::open(const char* path) {
 }
 
 Result<std::vector<kvm_cpuid_entry2>> Kvm::supported_cpuid() const {
-  KvmList<kvm_cpuid2, kvm_cpuid_entry2> list(kMaxCpuidEntries);
-  list.header()->nent = kMaxCpuidEntries;
-  if (::ioctl(fd(), KVM_GET_SUPPORTED_CPUID, list.header()) < 0) {
+  KvmList<kvm_cpuid_entry2> list(kMaxCpuidEntries);
+  if (::ioctl(fd(), kKvmGetSupportedCpuid, list.head()) < 0) {
     return fail_errno("KVM_GET_SUPPORTED_CPUID", errno);
   }
-  const auto filled = list.entries().first(list.header()->nent);
+  const auto filled = list.entries();  // as many as KVM says now
   return std::vector(filled.begin(), filled.end());
 }
 
@@ -170,10 +169,9 @@ Result<void> Vm::add_memory(uint64_t gpa, std::span<std::byte> bytes) {
 }
 
 Result<void> Vm::apply_routes() {
-  KvmList<kvm_irq_routing, kvm_irq_routing_entry> table(routes_.size());
-  table.header()->nr = static_cast<uint32_t>(routes_.size());
+  KvmList<kvm_irq_routing_entry> table(routes_.size());
   std::copy(routes_.begin(), routes_.end(), table.entries().begin());
-  if (::ioctl(fd(), KVM_SET_GSI_ROUTING, table.header()) < 0) {
+  if (::ioctl(fd(), kKvmSetGsiRouting, table.head()) < 0) {
     return fail_errno("KVM_SET_GSI_ROUTING", errno);
   }
   return {};

@@ -47,8 +47,8 @@ struct alignas(64) Synic::Vp {
   size_t first = 0, queued = 0;
   bool refused = false;
 
-  std::atomic<uint64_t> messages{0}, busy_slots{0}, refusals{0}, events_set{0}, events_merged{0},
-      events_lost{0}, interrupts{0}, eoms{0};
+  std::atomic<uint64_t> messages{0}, messages_lost{0}, busy_slots{0}, refusals{0}, events_set{0},
+      events_merged{0}, events_lost{0}, interrupts{0}, eoms{0};
 
   Vp() { sint.fill(hv::kSintMasked); }
 };
@@ -172,6 +172,8 @@ void Synic::update(Vp& vp) noexcept {
       std::this_thread::yield();
   }
   const bool has_messages = on && !masked && (vp.simp & hv::kEnable) != 0;
+  // What a guest did not fetch before it switched the SynIC off is not for the next kernel.
+  if (!on) vp.queued = 0;
   vp.message_slot = has_messages ? page_at(vp.simp) + kSlotOffset : nullptr;
 
   std::optional<uint8_t> vector;
@@ -205,6 +207,10 @@ bool Synic::post_message(uint32_t index, std::span<const std::byte> payload) noe
   }
   Vp& vp = vps_[index];
   const std::lock_guard hold(vp.mutex);
+  if ((vp.control & hv::kEnable) == 0) {
+    count(vp.messages_lost);
+    return true;
+  }
   if (vp.queued == kMaxQueuedMessages) {
     vp.refused = true;
     count(vp.refusals);
@@ -246,10 +252,9 @@ bool Synic::deliver(Vp& vp) noexcept {
 }
 
 bool Synic::drain(Vp& vp) noexcept {
-  bool any = false;
-  while (deliver(vp))
-    any = true;
-  return any && std::exchange(vp.refused, false);
+  while (deliver(vp)) {
+  }
+  return vp.queued < kMaxQueuedMessages && std::exchange(vp.refused, false);
 }
 
 void Synic::tell_space() noexcept {
@@ -315,7 +320,6 @@ void Synic::reset() noexcept {
     const std::lock_guard hold(vp.mutex);
     vp.control = vp.siefp = vp.simp = 0;
     vp.sint.fill(hv::kSintMasked);
-    vp.first = vp.queued = 0;
     vp.refused = false;  // VMBus is reset too, and has nothing left to say
     update(vp);
   }
@@ -329,6 +333,7 @@ void Synic::append_stats(Stats& stats) const {
     if (sum != 0) stats.push_back({"synic", name, sum});
   };
   append("messages", &Vp::messages);
+  append("messages_lost", &Vp::messages_lost);
   append("messages_waited", &Vp::busy_slots);
   append("messages_refused", &Vp::refusals);
   append("end_of_messages", &Vp::eoms);

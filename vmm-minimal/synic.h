@@ -63,7 +63,8 @@ class Synic final : public vmbus::Host {
   std::optional<uint64_t> read(uint32_t vp, uint32_t msr) noexcept;
   bool write(uint32_t vp, uint32_t msr, uint64_t value) noexcept;
 
-  // vmbus::Host. A vp that does not exist loses what is sent to it (and counts it).
+  // vmbus::Host. A vp that does not exist, or whose SCONTROL is off, loses what is sent to it (and
+  // counts it). Messages wait while SIMP is off or the SINT is masked.
   bool post_message(uint32_t vp, std::span<const std::byte> payload) noexcept override;
   void signal_event(uint32_t vp, uint32_t flag) noexcept override;
   Result<void> add_doorbell(uint32_t connection_id, int event_fd) override;

@@ -130,6 +130,7 @@ class GuestChannel {
 class IdeTest : public testing::Test {
  protected:
   static constexpr uint64_t kSectors = 8192;
+  static constexpr size_t kPatternBytes = 256 * 512;  // at the disk's start; the rest is zero
   static constexpr uint32_t kTable = 0x1000, kData = 0x10000;
   static constexpr uint8_t kReady = status_bit::kIdle;
   static constexpr uint8_t kError = status_bit::kIdle | status_bit::kErr;
@@ -138,8 +139,9 @@ class IdeTest : public testing::Test {
   IdeTest() {
     EXPECT_TRUE(memory_.add_region(Gpa{0}, memory_bytes_));
     EXPECT_TRUE(controller_.attach_disk(0, 0, disk_, {.serial = "S1"}));
-    for (size_t i = 0; i < ram_.bytes().size(); ++i)
-      ram_.bytes()[i] = pattern(i);
+    std::byte* bytes = ram_.bytes().data();
+    for (size_t i = 0; i < kPatternBytes; ++i)
+      bytes[i] = static_cast<std::byte>(i / 512 + i * 7);
     pci::GateHold hold(controller_.gate());
     controller_.config_write(pci::reg::kCommand, 2,
                              pci::command::kIoSpace | pci::command::kBusMaster);
@@ -150,7 +152,6 @@ class IdeTest : public testing::Test {
       reactor_->turn(false);
   }
 
-  static std::byte pattern(size_t i) { return static_cast<std::byte>(i / 512 + i * 7); }
   std::vector<std::byte> sectors(uint64_t first, size_t count) {
     const auto bytes = ram_.bytes().subspan(first * 512, count * 512);
     return {bytes.begin(), bytes.end()};

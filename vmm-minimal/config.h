@@ -1,0 +1,73 @@
+// What machine to build: from the command line, a JSON file, or both. One schema: every field has
+// one name and one setter, whichever way it came, so both accept and refuse the same.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/result.h"
+
+namespace viridian::vmm {
+
+enum class DiskBus : uint8_t { kIde, kScsi };
+
+// "ide0:1" is drive 1 of channel 0; "scsi2:7" is LUN 7 of controller 2.
+struct DiskAddress {
+  DiskBus bus = DiskBus::kIde;
+  unsigned controller = 0, unit = 0;
+
+  friend bool operator==(const DiskAddress&, const DiskAddress&) = default;
+};
+constexpr unsigned kScsiControllers = 4, kScsiUnits = 255;
+
+enum class DiskCache : uint8_t { kNone, kWriteback };
+enum class DiskFormat : uint8_t { kAuto, kRaw, kVhd };
+
+struct DiskConfig {
+  DiskAddress address;
+  std::string file;  // empty for a CD-ROM drive without a disc
+  DiskCache cache = DiskCache::kNone;
+  DiskFormat format = DiskFormat::kAuto;
+  bool read_only = false;
+  bool cdrom = false;
+  std::string serial;  // empty: one made of the address
+};
+
+enum class OnReset : uint8_t { kExit, kReboot };
+
+struct Config {
+  uint64_t memory_bytes = 512 << 20;
+  unsigned cpus = 1;
+  std::string kernel, initrd, append;
+  std::string payload;  // instead of a kernel: a flat file of instructions
+  bool payload_is_real_mode = false;
+  std::vector<DiskConfig> disks;
+  bool hyperv = true;     // CPUID, MSRs, SynIC and VMBus
+  bool vmbus_ide = true;  // IDE disks also on VMBus (IDE accelerator)
+  OnReset on_reset = OnReset::kExit;
+  bool use_stdin = true;
+  bool stats = false;
+  std::string stats_json;
+};
+
+// "512M": bytes, or with K, M, G, T (powers of 1024).
+Result<uint64_t> parse_size(std::string_view text);
+std::string to_string(const DiskAddress& address);
+Result<DiskAddress> parse_address(std::string_view text);
+
+// "ide0:0=boot.vhd,cache=none,ro". A file name with a comma needs the JSON file.
+Result<DiskConfig> parse_disk(std::string_view text);
+
+// `field` is a name of the JSON schema, such as "memory" or "on-reset".
+Result<void> set_field(Config& config, std::string_view field, std::string_view value);
+Result<void> set_disk_field(DiskConfig& disk, std::string_view field, std::string_view value);
+
+// `name` is the file's, for messages.
+Result<void> apply_json(Config& config, std::string_view name, std::string_view text);
+
+// What only shows when everything is known: something to boot, no address used twice.
+Result<void> validate(const Config& config);
+
+}  // namespace viridian::vmm

@@ -1,0 +1,58 @@
+// One guest: builds the whole machine from a configuration, runs it, and takes it apart in order.
+// Main thread only. A reset is a new Machine: nothing of the old one can leak into the new.
+#pragma once
+
+#include <chrono>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "vmm-minimal/chipset.h"
+#include "vmm-minimal/config.h"
+#include "vmm-minimal/guest_ram.h"
+#include "vmm-minimal/loader.h"
+#include "vmm-minimal/stop_switch.h"
+#include "vmm-minimal/storage_thread.h"
+#include "vmm-minimal/vcpu.h"
+
+namespace viridian::vmm {
+
+class Machine {
+ public:
+  // Opens everything that `config` names; nothing is written. `console_event` is rung when the
+  // serial port has output.
+  static Result<std::unique_ptr<Machine>> create(const Kvm& kvm, const Config& config,
+                                                 int console_event);
+  ~Machine();
+
+  void start();
+  StopSwitch& stop() { return stop_; }
+  Serial& serial() { return chipset_->serial(); }
+
+  // When stop() has a reason: vCPUs end, requests in flight end, disks are flushed and closed.
+  Result<void> finish();
+
+  // After finish().
+  Stats stats() const;
+  std::string failure() const;  // what a vCPU said when it could not go on, or empty
+  std::chrono::steady_clock::time_point first_entry() const { return vcpus_[0]->first_entry(); }
+
+ private:
+  Machine() = default;
+  Result<void> create_vcpus(const Kvm& kvm, const Config& config);
+  Result<void> create_board(const Config& config, int console_event);
+  Result<void> write_firmware(const Config& config);
+
+  bool invariant_tsc_ = false;  // CPUID and the MSRs must say the same
+  StopSwitch stop_;
+  std::optional<GuestRam> ram_;
+  EntryPoint entry_{};
+  std::unique_ptr<Vm> vm_;
+  IoBus bus_;
+  std::vector<std::unique_ptr<Vcpu>> vcpus_;
+  std::unique_ptr<StorageThread> storage_thread_;
+  std::unique_ptr<Chipset> chipset_;
+};
+
+}  // namespace viridian::vmm

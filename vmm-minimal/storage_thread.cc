@@ -1,0 +1,56 @@
+#include "vmm-minimal/storage_thread.h"
+
+#include <pthread.h>
+
+namespace viridian::vmm {
+
+Result<std::unique_ptr<StorageThread>> StorageThread::start() {
+  std::unique_ptr<StorageThread> storage(new StorageThread);
+  auto reactor = io::Reactor::create();
+  if (!reactor) return Unexpected(reactor.error());
+  storage->reactor_ = std::move(*reactor);
+  storage->thread_ = std::thread([self = storage.get()] {
+    ::pthread_setname_np(::pthread_self(), "storage");
+    self->loop();
+  });
+  return storage;
+}
+
+StorageThread::~StorageThread() {
+  if (!thread_.joinable()) return;
+  {
+    const std::lock_guard hold(mutex_);
+    quit_ = true;
+    interrupt_.request_stop();
+  }
+  thread_.join();
+}
+
+void StorageThread::run_task(Run run, void* context) {
+  std::unique_lock hold(mutex_);
+  run_ = run;
+  context_ = context;
+  interrupt_.request_stop();
+  done_.wait(hold, [this] { return run_ == nullptr; });
+}
+
+void StorageThread::loop() {
+  std::unique_lock hold(mutex_);
+  while (!quit_) {
+    if (run_ != nullptr) {
+      hold.unlock();
+      run_(context_);
+      hold.lock();
+      run_ = nullptr;
+      done_.notify_all();
+      continue;
+    }
+    interrupt_ = std::stop_source();
+    const std::stop_token stop = interrupt_.get_token();
+    hold.unlock();
+    reactor_->run(stop);
+    hold.lock();
+  }
+}
+
+}  // namespace viridian::vmm

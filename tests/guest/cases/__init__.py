@@ -1,7 +1,11 @@
 """The guest cases. Each is a function of a Lab; its name in CASES is the name of the result."""
 
-from . import platform
+from . import lifecycle, payload, platform, refusals, storage
 
 CASES = {
     **platform.CASES,
+    **payload.CASES,
+    **storage.CASES,
+    **lifecycle.CASES,
+    **refusals.CASES,
 }

@@ -2,8 +2,7 @@
 
 from machine.lab import Failure, Lab
 
-# Kernel messages of level "warning" that have nothing to do with the machine under test.
-ALLOWED: tuple[str, ...] = ()
+from .warnings import ALLOWED
 
 
 def powers_off(lab: Lab, cpus: int) -> None:

@@ -74,3 +74,21 @@ end_guest() {
   sync
   poweroff -f
 }
+
+# sums_to <file> <sha256>
+sums_to() { [ "$(sha256sum < "$1" | cut -c1-64)" = "$2" ] || { echo "sha256 differs"; return 1; }; }
+
+# read_matches <text> <offset> <length> <request> <sha256>: reads from $disk by requests of one size.
+read_matches() {
+  check "$1" guestio read "/dev/$disk" "$2" "$3" "$4" /tmp/read
+  check "$1: bytes" sums_to /tmp/read "$5"
+}
+
+# expect_disk <label> <driver>: sets $disk; it is there exactly once, and this driver serves it.
+expect_disk() {
+  wait_for_disk "$1" || return 1
+  found=$(disks_labelled "$1" | wc -l)
+  [ "$found" = 1 ] || fail "disk $1 is there $found times"
+  driver=$(disk_driver "$disk")
+  if [ "$driver" = "$2" ]; then ok "disk $1 on $2"; else fail "disk $1 is on $driver, not $2"; fi
+}

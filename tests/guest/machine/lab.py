@@ -71,7 +71,7 @@ def guest_image(kernel: Kernel) -> Path:
 
 
 class Lab:
-    def __init__(self, session: Path, kernel: Kernel, place: Place,
+    def __init__(self, session: Path, kernel: Kernel | None, place: Place,
                  on_line: LineSink | None = None) -> None:
         self.session = session
         self.kernel = kernel
@@ -91,6 +91,7 @@ class Lab:
              options: Sequence[str] = (), memory: str = "256M",
              limit_s: int = BOOT_LIMIT_S) -> GuestRun:
         """Boots the tested guest in `folder`; disks are vmm-minimal's --disk arguments."""
+        assert self.kernel is not None
         number = len(list(self.session.glob(f"{folder.name}.initrd.*"))) + 1
         initrd = self.session / f"{folder.name}.initrd.{number}"
         extra = initramfs.extra_files({"case.sh": script.encode(), **(files or {})})

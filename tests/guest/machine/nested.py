@@ -55,43 +55,43 @@ def make_scratch(path: Path) -> None:
 
 class NestedMachine:
     name = "nested"
-    slowness = 4
+    slowness = 8
 
     def __init__(self, kernel: Kernel, session: Path) -> None:
         if set(str(session)) & set(" ,\n"):
             raise Unavailable(f"{session}: the nested machine needs a path without space or comma")
         if shutil.which(QEMU) is None:
             raise Unavailable(f"{QEMU} is not here; install the Debian package qemu-system-x86")
+        self.kernel = kernel
         self.session = session
-        self.answers: dict[str, queue.Queue[tuple[str, str]]] = {}
-        self.ready = threading.Event()
-        self.ended = False
-        self.next_id = 0
-        self.lock = threading.Lock()
-        started = time.monotonic()
+        self.starts = 0
         (session / "scratch").mkdir(exist_ok=True)
-        make_scratch(session / "scratch.img")
+        self._start()
+
+    def _start(self) -> None:
+        started = time.monotonic()
+        self.starts += 1
+        self.console = self.session / f"nested-console.{self.starts}.log"
+        make_scratch(self.session / "scratch.img")
+        self.answers: queue.Queue[tuple[str, str]] = queue.Queue()
         self.socket, theirs = socket.socketpair()
         with theirs:
-            self.process = self._start(kernel, theirs.fileno())
-        threading.Thread(target=self._read_answers, daemon=True).start()
-        if not self.ready.wait(START_LIMIT_S) or self.ended:
-            self.close()
-            raise Unavailable(f"the nested machine did not start in {START_LIMIT_S} s; "
+            self.process = self._start_qemu(theirs.fileno())
+        threading.Thread(target=read_answers, args=(self.socket, self.answers),
+                         daemon=True).start()
+        word, _ = self._answer(started + START_LIMIT_S)
+        if word != "READY":
+            self._kill()
+            raise Unavailable(f"the nested machine did not start within {START_LIMIT_S} s; "
                               f"see {self.console} and nested-qemu.log beside it")
         self.start_seconds = time.monotonic() - started
 
-    @property
-    def console(self) -> Path:
-        return self.session / "nested-console.log"
-
-    def _start(self, kernel: Kernel, control: int) -> subprocess.Popen[bytes]:
+    def _start_qemu(self, control: int) -> subprocess.Popen[bytes]:
         p9 = "security_model=none,multidevs=remap"
         command = [
             QEMU, "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot",
-            "-accel", "tcg,thread=multi", "-cpu", CPU, "-smp", "2",
-            "-m", str(MEMORY_MIB),
-            "-kernel", str(kernel.image), "-initrd", str(outer_image(kernel)),
+            "-accel", "tcg,thread=multi", "-cpu", CPU, "-smp", "2", "-m", str(MEMORY_MIB),
+            "-kernel", str(self.kernel.image), "-initrd", str(outer_image(self.kernel)),
             "-append", "console=ttyS0 quiet panic=-1 mitigations=off tsc=reliable nokaslr "
                        f"viridian.session={self.session}",
             "-serial", f"file:{self.console}",
@@ -101,63 +101,58 @@ class NestedMachine:
             "-virtfs", f"local,path={self.session},mount_tag=session,{p9}",
             "-drive", "file=scratch.img,if=virtio,format=raw,cache=unsafe",
         ]
-        log = (self.session / "nested-qemu.log").open("wb")
-        with log:
+        with (self.session / "nested-qemu.log").open("wb") as log:
             return subprocess.Popen(command, cwd=self.session, stdin=subprocess.DEVNULL, stdout=log,
                                     stderr=log, start_new_session=True, pass_fds=(control,))
 
-    def _read_answers(self) -> None:
-        with self.socket.makefile("r", errors="replace", newline="\n") as answers:
-            for line in answers:
-                word, _, rest = line.rstrip("\r\n").partition(" ")
-                if word == "READY":
-                    self.ready.set()
-                identity, _, text = rest.partition(" ")
-                if identity in self.answers:
-                    self.answers[identity].put((word, text))
-        self.ended = True
-        self.ready.set()
-        for waiting in list(self.answers.values()):
-            waiting.put(("END", str(TIMED_OUT)))
+    def _answer(self, deadline: float) -> tuple[str, str]:
+        """The next line of the machine, or TIMEOUT, or GONE when there is no machine any more."""
+        try:
+            return self.answers.get(timeout=max(deadline - time.monotonic(), 0.01))
+        except queue.Empty:
+            return "TIMEOUT", ""
 
     def run(self, folder: Path, command: list[str], limit_s: int,
             on_line: LineSink | None = None) -> Outcome:
-        with self.lock:
-            self.next_id += 1
-            identity = f"run{self.next_id}"
-        script = self.session / f"{identity}.sh"
-        script.write_text(self._script(identity, folder, command, limit_s))
-        answers = self.answers[identity] = queue.Queue()
+        if self.process.poll() is not None:
+            self._start()
+        script = self.session / "run.sh"
+        script.write_text(self._script(folder, command))
         started = time.monotonic()
-        self.socket.sendall(f"{identity} {limit_s + COPY_LIMIT_S} {script}\n".encode())
+        self.socket.sendall(f"{script}\n".encode())
         outcome = Outcome(TIMED_OUT)
         while True:
-            left_s = started + limit_s + COPY_LIMIT_S + 30 - time.monotonic()
-            try:
-                word, text = answers.get(timeout=max(left_s, 0.1))
-            except queue.Empty:
-                break
+            word, text = self._answer(started + limit_s + COPY_LIMIT_S)
             if word == "LOG":
                 outcome.lines.append(text)
                 if on_line:
                     on_line(text)
             elif word == "END":
-                outcome.code = int(text or TIMED_OUT)
+                outcome.code = int(text)
+                break
+            elif word in ("TIMEOUT", "GONE"):
+                self._kill()  # the next run starts another one
                 break
         outcome.seconds = time.monotonic() - started
-        del self.answers[identity]
         return outcome
 
-    def _script(self, identity: str, folder: Path, command: list[str], limit_s: int) -> str:
-        work = quoted([f"{self.session}/scratch/{identity}"])
+    def _script(self, folder: Path, command: list[str]) -> str:
+        work = quoted([f"{self.session}/scratch/work"])
         home = quoted([str(folder)])
         return (f"export TMPDIR={work} LC_ALL=C PATH=/usr/sbin:/usr/bin:/sbin:/bin\n"
                 f"cp -a --sparse=always {home} {work} && cd {work} || exit 125\n"
-                f"timeout -k 2 {limit_s} {quoted(command)}\n"
+                f"{quoted(command)}\n"
                 "code=$?\n"
                 f"cp -a --update --sparse=always {work}/. {home}/ || exit 125\n"
                 f"cd / && rm -rf {work}\n"
                 "exit $code\n")
+
+    def _kill(self) -> None:
+        if self.process.poll() is None:
+            self.process.kill()
+        self.process.wait()
+        self.socket.close()
+        (self.session / "scratch.img").unlink(missing_ok=True)
 
     def close(self) -> None:
         try:
@@ -165,8 +160,15 @@ class NestedMachine:
             self.process.wait(timeout=15)
         except (OSError, subprocess.TimeoutExpired):
             pass
-        if self.process.poll() is None:
-            self.process.kill()
-            self.process.wait()
-        self.socket.close()
-        (self.session / "scratch.img").unlink(missing_ok=True)
+        self._kill()
+
+
+def read_answers(connection: socket.socket, answers: queue.Queue[tuple[str, str]]) -> None:
+    try:
+        with connection.makefile("r", errors="replace", newline="\n") as lines:
+            for line in lines:
+                word, _, text = line.rstrip("\r\n").partition(" ")
+                answers.put((word, text))
+    except OSError:
+        pass  # closed by _kill()
+    answers.put(("GONE", ""))

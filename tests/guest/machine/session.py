@@ -5,7 +5,6 @@ import os
 import shutil
 import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +13,6 @@ from .lab import Failure, Lab
 from .paths import CACHE, Unavailable
 
 Case = Callable[[Lab], None]
-CASES_AT_ONCE = 2
 
 
 @dataclass(frozen=True)
@@ -40,8 +38,8 @@ def session_folder(keep: bool) -> Iterator[Path]:
     with (folder / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield folder
-    if not keep:
-        shutil.rmtree(folder)
+        if not keep:
+            shutil.rmtree(folder)
 
 
 def run_case(name: str, case: Case, lab: Lab) -> Result:
@@ -61,5 +59,4 @@ def run_case(name: str, case: Case, lab: Lab) -> Result:
 
 
 def run_cases(cases: dict[str, Case], lab: Lab) -> list[Result]:
-    with ThreadPoolExecutor(CASES_AT_ONCE) as pool:
-        return list(pool.map(lambda item: run_case(item[0], item[1], lab), cases.items()))
+    return [run_case(name, case, lab) for name, case in cases.items()]

@@ -17,12 +17,18 @@ from .place import Host, Place
 PROBE_LIMIT_S = 10
 
 
-def why_not_native(kernel: Kernel, session: Path) -> str | None:
-    """Why this host cannot run guests, or nothing when it can."""
+def why_no_kvm() -> str | None:
     if not os.path.exists("/dev/kvm"):
         return "there is no /dev/kvm"
     if not os.access("/dev/kvm", os.R_OK | os.W_OK):
         return "no access to /dev/kvm (the group kvm has it)"
+    return None
+
+
+def why_not_native(kernel: Kernel, session: Path) -> str | None:
+    """Why this host cannot run guests, or nothing when it can."""
+    if missing := why_no_kvm():
+        return missing
     lab = Lab(session, kernel, Host())
     run = lab.boot(lab.folder("probe"), modules="none", limit_s=PROBE_LIMIT_S)
     if run.outcome.code == 0 and run.said("end"):
@@ -33,6 +39,14 @@ def why_not_native(kernel: Kernel, session: Path) -> str | None:
     return f"a stock kernel does not boot: {reason[-1] if reason else run.outcome.code}"
 
 
+def this_host() -> tuple[Place, str]:
+    if missing := why_no_kvm():
+        raise Unavailable(missing)
+    if not VMM.exists():
+        raise Unavailable(f"{VMM} is not built; run scripts/setup")
+    return Host(), "on this host's /dev/kvm"
+
+
 def choose_place(kernel: Kernel, session: Path) -> tuple[Place, str]:
     wish = os.environ.get("VIRIDIAN_GUESTS", "auto")
     if wish not in ("auto", "native", "nested"):
@@ -40,10 +54,10 @@ def choose_place(kernel: Kernel, session: Path) -> tuple[Place, str]:
     if not VMM.exists():
         raise Unavailable(f"{VMM} is not built; run scripts/setup")
     if wish == "native":
-        return Host(), "guests run on this host's /dev/kvm, as VIRIDIAN_GUESTS says"
+        return Host(), f"kernel {kernel.version} on this host's /dev/kvm, as VIRIDIAN_GUESTS says"
     reason = "VIRIDIAN_GUESTS says so" if wish == "nested" else why_not_native(kernel, session)
     if reason is None:
-        return Host(), "guests run on this host's /dev/kvm: it booted a stock kernel"
+        return Host(), f"kernel {kernel.version} runs on this host's /dev/kvm: it booted there"
     machine = NestedMachine(kernel, session)
-    return machine, (f"guests run in a nested machine (started in {machine.start_seconds:.0f} s), "
-                     f"since {reason}")
+    return machine, (f"kernel {kernel.version} in a nested machine, which started in "
+                     f"{machine.start_seconds:.0f} s, since {reason}")

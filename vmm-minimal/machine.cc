@@ -90,14 +90,17 @@ Result<void> Machine::create_board(const Config& config, int console_event) {
     chipset_config.hyperv = HypervConfig{
         .cpu_count = config.cpus, .tsc_hz = *tsc_khz * 1000, .invariant_tsc = invariant_tsc_};
   }
-  auto chipset = Chipset::create({.vm = *vm_,
-                                  .bus = bus_,
-                                  .memory = ram_->memory(),
-                                  .power = stop_,
-                                  .reactor = storage_thread_->reactor()},
-                                 chipset_config);
+  const Board board{.vm = *vm_,
+                    .bus = bus_,
+                    .memory = ram_->memory(),
+                    .power = stop_,
+                    .reactor = storage_thread_->reactor()};
+  auto chipset = Chipset::create(board, chipset_config);
   if (!chipset) return Unexpected(chipset.error());
   chipset_ = std::move(*chipset);
+  auto storage = Storage::create(*storage_thread_, board, *chipset_, config);
+  if (!storage) return Unexpected(storage.error());
+  storage_ = std::move(*storage);
   return {};
 }
 
@@ -120,7 +123,7 @@ Result<void> Machine::finish() {
     vcpu->request_stop();
   for (auto& vcpu : vcpus_)
     vcpu->join();
-  return {};
+  return storage_->finish();
 }
 
 Stats Machine::stats() const {
@@ -131,6 +134,7 @@ Stats Machine::stats() const {
   append_vcpu_stats(stats, counters);
   bus_.append_stats(stats);
   chipset_->append_stats(stats);
+  storage_->append_stats(stats);
   return stats;
 }
 

@@ -13,6 +13,7 @@
 #include "vmm-minimal/guest_ram.h"
 #include "vmm-minimal/loader.h"
 #include "vmm-minimal/stop_switch.h"
+#include "vmm-minimal/storage.h"
 #include "vmm-minimal/storage_thread.h"
 #include "vmm-minimal/vcpu.h"
 
@@ -53,6 +54,7 @@ class Machine {
   std::vector<std::unique_ptr<Vcpu>> vcpus_;
   std::unique_ptr<StorageThread> storage_thread_;
   std::unique_ptr<Chipset> chipset_;
+  std::unique_ptr<Storage> storage_;
 };
 
 }  // namespace viridian::vmm

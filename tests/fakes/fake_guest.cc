@@ -103,6 +103,12 @@ bool FakeGuest::has_message(uint32_t type) {
   });
 }
 
+void FakeGuest::drop_messages() {
+  const std::lock_guard lock(mutex_);
+  messages_.clear();
+  if (std::exchange(host_waits_, false) && !space_.queued.exchange(true)) reactor_.post(space_);
+}
+
 bool FakeGuest::contact(uint32_t version, uint32_t target_vp) {
   message_connection_ = version >= kVersion5_0 ? kMessageConnection5 : kMessageConnection;
   InitiateContact contact{};

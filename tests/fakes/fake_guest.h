@@ -73,6 +73,8 @@ class FakeGuest final : public Host {
   std::optional<std::vector<std::byte>> wait_for_bytes(uint32_t type);
   bool has_message(uint32_t type);  // after what the reactor has to do now
 
+  void drop_messages();  // that nobody took
+
   // Lets the reactor do what it has to do. One thread only.
   void settle();
   uint32_t new_gpadl_handle() { return next_gpadl_++; }

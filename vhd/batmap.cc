@@ -25,8 +25,9 @@ Result<void> load_batmap(const FileView& file, uint64_t offset, Image& image,
 
   const uint64_t map_bytes = uint64_t{header->map_sectors} * 512;
   if (!range_within<uint64_t>(header->map_offset, map_bytes, file.size_bytes)) {
-    return damaged(file, "batmap:", "map_offset is {:#x} with {} bytes, which is not in the file",
-                   header->map_offset.get(), map_bytes);
+    return damaged(file, {"batmap: map_offset", offset + offsetof(BatmapHeader, map_offset)},
+                   "is {:#x} with {} bytes, which is not in the file", header->map_offset.get(),
+                   map_bytes);
   }
   image.batmap = {offset, header->map_offset, map_bytes, header->key_hash_set != 0};
   metadata.push_back({offset, sizeof(BatmapHeader), "the batmap header"});

@@ -10,7 +10,9 @@
 namespace viridian::vhd {
 
 Result<FileView> view_file(int fd, std::string_view name) {
-  FileView file{fd, std::string(name), 0, false};
+  FileView file;
+  file.fd = fd;
+  file.name = name;
   struct stat status {};
   if (::fstat(fd, &status) != 0) return fail_errno(name, errno);
   if (S_ISBLK(status.st_mode)) {
@@ -52,6 +54,15 @@ Result<void> write_exact(const FileView& file, uint64_t offset, std::span<const 
     offset += static_cast<uint64_t>(n);
   }
   return {};
+}
+
+Unexpected damaged_because(const FileView& file, const Field& field, std::string text) {
+  std::string line =
+      fmt::format("{}: {} {}; restore the image from a good copy", file.name, field.name, text);
+  if (file.problems != nullptr) {
+    file.problems->push_back({field.name, field.offset, std::move(text)});
+  }
+  return Unexpected(Error{ErrorKind::kCorrupt, std::move(line)});
 }
 
 }  // namespace viridian::vhd

@@ -7,9 +7,11 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "base/endian.h"
 #include "base/result.h"
+#include "vhd/image.h"
 
 namespace viridian::vhd {
 
@@ -18,6 +20,16 @@ struct FileView {
   std::string name;  // for messages
   uint64_t size_bytes = 0;
   bool is_block_device = false;
+  std::vector<Problem>* problems = nullptr;  // where all damage is noted, if somebody asks
+
+  // After damage that leaves the rest readable: whether to go on looking for more.
+  bool goes_on() const { return problems != nullptr && problems->size() < kMaxProblems; }
+};
+
+// A place in the file that has a name.
+struct Field {
+  std::string name;  // "header: block_size"
+  uint64_t offset = 0;
 };
 
 // kInvalidArgument for anything but a regular file or a block device.
@@ -37,12 +49,13 @@ Result<T> read_struct(const FileView& file, uint64_t offset, std::string_view wh
   return value;
 }
 
-// kCorrupt: "`file`: `field` `text`; restore the image from a good copy".
+// kCorrupt: "`file`: `field` `text`; restore the image from a good copy". Also noted as a problem.
+Unexpected damaged_because(const FileView& file, const Field& field, std::string text);
+
 template <class... Args>
-Unexpected damaged(const FileView& file, std::string_view field, fmt::format_string<Args...> text,
+Unexpected damaged(const FileView& file, const Field& field, fmt::format_string<Args...> text,
                    Args&&... args) {
-  return fail(ErrorKind::kCorrupt, "{}: {} {}; restore the image from a good copy", file.name,
-              field, fmt::format(text, std::forward<Args>(args)...));
+  return damaged_because(file, field, fmt::format(text, std::forward<Args>(args)...));
 }
 
 }  // namespace viridian::vhd

@@ -99,6 +99,13 @@ Result<void> set_size(const TempFile& temp, uint64_t size_bytes, bool preallocat
                     errno);
 }
 
+FileView view_of(const TempFile& temp, const std::string& name) {
+  FileView file;
+  file.fd = temp.fd();
+  file.name = name;
+  return file;
+}
+
 struct Parent {
   std::string path;           // absolute, without links
   std::string relative_path;  // from the child's folder
@@ -199,7 +206,7 @@ Result<void> create_fixed(const std::string& path, const CreateOptions& options)
   if (!temp) return Unexpected(std::move(temp).error());
   VIRIDIAN_TRY(set_size(*temp, options.size_bytes + sizeof(Footer), options.preallocate));
   const Footer footer = make_footer(kDiskTypeFixed, options.size_bytes, random_unique_id());
-  const FileView file{temp->fd(), path};
+  const FileView file = view_of(*temp, path);
   VIRIDIAN_TRY(write_exact(file, options.size_bytes, wire_bytes(footer), "footer"));
   return temp->complete();
 }
@@ -210,7 +217,7 @@ Result<void> create_dynamic(const std::string& path, const CreateOptions& option
   if (!temp) return Unexpected(std::move(temp).error());
   const SparseHeader header = make_header(options, kDynamicTableOffset);
   const Footer footer = make_footer(kDiskTypeDynamic, options.size_bytes, random_unique_id());
-  const FileView file{temp->fd(), path};
+  const FileView file = view_of(*temp, path);
   VIRIDIAN_TRY(write_sparse(file, footer, header, table_end(header)));
   return temp->complete();
 }
@@ -229,7 +236,7 @@ Result<void> create_differencing(const std::string& path, const std::string& par
   }
   auto temp = TempFile::create(path, options.replace);
   if (!temp) return Unexpected(std::move(temp).error());
-  VIRIDIAN_TRY(write_differencing(FileView{temp->fd(), path}, full, *parent));
+  VIRIDIAN_TRY(write_differencing(view_of(*temp, path), full, *parent));
   return temp->complete();
 }
 

@@ -48,12 +48,13 @@ std::string_view essential_difference(const Footer& a, const Footer& b) {
 }
 
 Result<void> check_fields(const FileView& file, const Footer& footer, Image& image) {
+  const auto field = [&](std::string_view name, size_t offset) {
+    return Field{fmt::format("footer: {}", name), image.footer_offset + offset};
+  };
   const uint32_t version = footer.file_format_version;
   if (version >> 16 != kFormatVersion >> 16) {
-    return fail(ErrorKind::kUnsupported,
-                "{}: footer: file_format_version is {:#010x}, only 1.x is known; convert the image "
-                "with the program that made it",
-                file.name, version);
+    return damaged(file, field("file_format_version", offsetof(Footer, file_format_version)),
+                   "is {:#010x}, only 1.x is known", version);
   }
   switch (footer.disk_type.get()) {
     case kDiskTypeFixed:
@@ -66,8 +67,8 @@ Result<void> check_fields(const FileView& file, const Footer& footer, Image& ima
       image.type = ImageType::kDifferencing;
       break;
     default:
-      return damaged(file,
-                     "footer:", "disk_type is {}, not 2 (fixed), 3 (dynamic) or 4 (differencing)",
+      return damaged(file, field("disk_type", offsetof(Footer, disk_type)),
+                     "is {}, not 2 (fixed), 3 (dynamic) or 4 (differencing)",
                      footer.disk_type.get());
   }
   if (footer.saved_state != 0) {
@@ -110,8 +111,9 @@ Unexpected no_footer(const FileView& file, const FoundFooters& found) {
                 "lost its end; give the format raw if it is a raw image",
                 file.name);
   }
-  return damaged(file, "footer:", "the last one is {}, the copy at offset 0 is {}",
-                 describe(found.last), describe(found.copy));
+  return damaged(file, {"footer:", found.last.offset},
+                 "the last one is {}, the copy at offset 0 is {}", describe(found.last),
+                 describe(found.copy));
 }
 
 }  // namespace

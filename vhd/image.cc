@@ -54,10 +54,15 @@ uint64_t virtual_size(const Footer& footer, SizeRule rule) {
   return by_geometry && usable ? product : footer.current_size.get();
 }
 
+Field current_size_field(const Image& image) {
+  return {"footer: current_size", image.footer_offset + offsetof(Footer, current_size)};
+}
+
 Result<void> set_size(const FileView& file, SizeRule rule, Image& image) {
   const uint64_t current = image.footer.current_size;
   if (current == 0 || current % kSector != 0) {
-    return damaged(file, "footer:", "current_size is {}, not a positive multiple of 512", current);
+    return damaged(file, current_size_field(image), "is {}, not a positive multiple of 512",
+                   current);
   }
   image.size_bytes = virtual_size(image.footer, rule);
   if (image.size_bytes == 0) {
@@ -65,7 +70,7 @@ Result<void> set_size(const FileView& file, SizeRule rule, Image& image) {
                 "{}: footer: geometry gives no size; use the footer's current_size", file.name);
   }
   if (image.size_bytes > kMaxFixedSize) {
-    return damaged(file, "footer:", "current_size is {}, more than any file holds", current);
+    return damaged(file, current_size_field(image), "is {}, more than any file holds", current);
   }
   if (image.size_bytes != current) {
     image.warnings.push_back(
@@ -82,11 +87,12 @@ Result<void> load_fixed(const FileView& file, Image& image) {
     const auto header = read_struct<SparseHeader>(file, header_offset, "header");
     if (!header) return Unexpected(header.error());
     if (header->cookie == kHeaderCookie) {
-      return damaged(file, "footer:", "disk_type is 2 (fixed), but data_offset leads to a header");
+      return damaged(file, {"footer: disk_type", image.footer_offset + offsetof(Footer, disk_type)},
+                     "is 2 (fixed), but data_offset leads to a header");
     }
   }
   if (image.size_bytes > image.footer_offset) {
-    return damaged(file, "footer:", "current_size is {}, the file holds {} bytes before it",
+    return damaged(file, current_size_field(image), "is {}, the file holds {} bytes before it",
                    image.size_bytes, image.footer_offset);
   }
   image.data_end = image.size_bytes;
@@ -122,9 +128,11 @@ std::string_view to_string(ImageType type) {
   return "unknown";
 }
 
-Result<Image> load_image(int fd, std::string_view name, const OpenPolicy& policy) {
-  const auto file = view_file(fd, name);
+Result<Image> load_image(int fd, std::string_view name, const OpenPolicy& policy,
+                         std::vector<Problem>* problems) {
+  auto file = view_file(fd, name);
   if (!file) return Unexpected(file.error());
+  file->problems = problems;
   if (policy.format == Format::kRaw) return load_raw(*file);
   const auto found = find_footers(*file);
   if (!found) return Unexpected(found.error());

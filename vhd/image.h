@@ -91,9 +91,19 @@ struct Image {
   std::vector<std::string> warnings;  // one line each, without the file's name
 };
 
+// Damage at a place of the file: "header: block_size", "is 3, not a power of two".
+struct Problem {
+  std::string field;
+  uint64_t offset = 0;
+  std::string text;
+};
+constexpr size_t kMaxProblems = 100;  // that one load notes
+
 // Reads the image in `fd`, a regular file or block device open for reading; `name` is for
-// messages and for Format::kAuto. kCorrupt, kUnsupported, kIo.
-Result<Image> load_image(int fd, std::string_view name, const OpenPolicy& policy = {});
+// messages and for Format::kAuto. kCorrupt, kUnsupported, kIo. With
+// `problems`, all wrong table entries are noted there and not only the first.
+Result<Image> load_image(int fd, std::string_view name, const OpenPolicy& policy = {},
+                         std::vector<Problem>* problems = nullptr);
 
 // True if the null id that Xen's tools write for a raw parent.
 constexpr bool is_null(const UniqueId& id) { return id == UniqueId{}; }

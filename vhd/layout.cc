@@ -14,7 +14,9 @@ size_t index_of(const Image& image, uint32_t sector, size_t skip = 0) {
   return static_cast<size_t>(std::find(from, image.bat.end(), sector) - image.bat.begin());
 }
 
-std::string entry_name(size_t index) { return fmt::format("table entry {}", index); }
+Field entry_field(const Image& image, size_t index) {
+  return {fmt::format("table entry {}", index), image.bat_offset + index * sizeof(be32)};
+}
 
 Result<void> check_blocks_apart(const FileView& file, const Image& image,
                                 const std::vector<uint32_t>& sectors, uint64_t block_sectors) {
@@ -22,9 +24,11 @@ Result<void> check_blocks_apart(const FileView& file, const Image& image,
     if (sectors[i] - uint64_t{sectors[i - 1]} >= block_sectors) continue;
     const size_t first = index_of(image, sectors[i - 1]);
     const size_t second = index_of(image, sectors[i], sectors[i] == sectors[i - 1] ? first + 1 : 0);
-    return damaged(file, entry_name(std::max(first, second)),
-                   "is sector {}, inside the block of table entry {}",
-                   image.bat[std::max(first, second)], std::min(first, second));
+    const size_t later = std::max(first, second);
+    const auto problem =
+        damaged(file, entry_field(image, later), "is sector {}, inside the block of table entry {}",
+                image.bat[later], std::min(first, second));
+    if (!file.goes_on()) return problem;
   }
   return {};
 }
@@ -41,8 +45,9 @@ Result<void> check_against_metadata(const FileView& file, const Image& image,
     if (at == sectors.begin()) continue;
     --at;
     if (*at + block_sectors > extent.offset / kSector) {
-      return damaged(file, entry_name(index_of(image, *at)), "is sector {}: its block overlaps {}",
-                     *at, extent.field);
+      const auto problem = damaged(file, entry_field(image, index_of(image, *at)),
+                                   "is sector {}: its block overlaps {}", *at, extent.field);
+      if (!file.goes_on()) return problem;
     }
   }
   return {};
@@ -57,8 +62,8 @@ Result<void> check_apart(const FileView& file, std::vector<Extent> metadata) {
   for (const Extent& extent : metadata) {
     if (before != nullptr && extent.offset < before->offset + before->length &&
         !(extent.may_overlap_alike && before->may_overlap_alike)) {
-      return damaged(file, extent.field, "is at offset {}, inside what {} describes", extent.offset,
-                     before->field);
+      return damaged(file, {extent.field, extent.offset},
+                     "is at offset {}, inside what {} describes", extent.offset, before->field);
     }
     if (before == nullptr || extent.offset + extent.length > before->offset + before->length) {
       before = &extent;
@@ -80,9 +85,12 @@ Result<void> check_layout(const FileView& file, std::vector<Extent> metadata, Im
     if (image.bat[i] == kUnusedEntry) continue;
     const uint64_t offset = image.bat[i] * kSector;
     if (!range_within(offset, block_bytes, file_end)) {
-      return damaged(file, entry_name(i),
-                     "is sector {}: its block of {} bytes ends behind the file's data at {}",
-                     image.bat[i], block_bytes, file_end);
+      const auto problem =
+          damaged(file, entry_field(image, i),
+                  "is sector {}: its block of {} bytes ends behind the file's data at {}",
+                  image.bat[i], block_bytes, file_end);
+      if (!file.goes_on()) return problem;
+      continue;
     }
     image.data_end = std::max(image.data_end, offset + block_bytes);
     sectors.push_back(image.bat[i]);

@@ -41,16 +41,21 @@ bool holds_path(uint32_t code) {
   return code == kLocatorW2ru || code == kLocatorW2ku || code == kLocatorMacX;
 }
 
-Result<void> load_locator(const FileView& file, const ParentLocator& entry, std::string_view field,
-                          Image& image, std::vector<Extent>& metadata) {
+Result<void> load_locator(const FileView& file, size_t index, Image& image,
+                          std::vector<Extent>& metadata) {
+  const ParentLocator& entry = image.header.parent_locators[index];
+  const std::string field = fmt::format("parent_locators[{}]", index);
+  const uint64_t entry_offset = image.footer.data_offset + offsetof(SparseHeader, parent_locators) +
+                                index * sizeof(ParentLocator);
   const uint32_t code = entry.platform_code;
   const uint32_t length = entry.platform_data_length;
   const uint64_t offset = entry.platform_data_offset;
   if (length > kMaxLocatorBytes || !range_within<uint64_t>(offset, length, file.size_bytes)) {
-    return damaged(file, field, "({}) has {} bytes at offset {:#x}, which is not in the file",
+    return damaged(file, {std::string(field), entry_offset},
+                   "({}) has {} bytes at offset {:#x}, which is not in the file",
                    locator_name(code), length, offset);
   }
-  metadata.push_back({offset, length, std::string(field), true});
+  metadata.push_back({offset, length, field, true});
   // What the writer set aside is kept free of new blocks, but it proves nothing.
   const uint64_t space = reserved_bytes(entry);
   if (range_within<uint64_t>(offset, space, image.footer_offset)) {
@@ -84,14 +89,15 @@ Result<void> load_parent(const FileView& file, const OpenPolicy& policy, Image& 
   image.parent_time_stamp = header.parent_time_stamp;
   image.parent_name = read_name(header);
   for (size_t i = 0; i < header.parent_locators.size(); ++i) {
-    const ParentLocator& entry = header.parent_locators[i];
-    if (entry.platform_code.get() == kLocatorNone) continue;
-    VIRIDIAN_TRY(load_locator(file, entry, fmt::format("parent_locators[{}]", i), image, metadata));
+    if (header.parent_locators[i].platform_code.get() == kLocatorNone) continue;
+    VIRIDIAN_TRY(load_locator(file, i, image, metadata));
   }
   const bool names_parent = !image.parent_name.empty() || !image.locators.empty();
   if (!names_parent && policy.parent_override.empty()) {
-    return damaged(file, "header:",
-                   "parent_unicode_name and all parent_locators are empty, so the "
+    return damaged(file,
+                   {"header: parent_unicode_name",
+                    image.footer.data_offset + offsetof(SparseHeader, parent_unicode_name)},
+                   "and all parent_locators are empty, so the "
                    "differencing image has no parent; give the parent");
   }
   return {};

@@ -15,25 +15,33 @@ namespace {
 
 constexpr uint64_t kSector = 512;
 
+Field header_field(const Image& image, std::string_view name, size_t offset) {
+  return {fmt::format("header: {}", name), image.footer.data_offset + offset};
+}
+
 Result<void> read_header(const FileView& file, Image& image) {
   const uint64_t offset = image.footer.data_offset;
   if (offset < sizeof(Footer) || !is_aligned(offset, kSector) ||
       !range_within<uint64_t>(offset, sizeof(SparseHeader), file.size_bytes)) {
-    return damaged(file, "footer:", "data_offset is {:#x}, which is no place for a header", offset);
+    return damaged(file,
+                   {"footer: data_offset", image.footer_offset + offsetof(Footer, data_offset)},
+                   "is {:#x}, which is no place for a header", offset);
   }
   auto header = read_struct<SparseHeader>(file, offset, "header");
   if (!header) return Unexpected(std::move(header).error());
   image.header = *header;
   if (header->cookie != kHeaderCookie) {
-    return damaged(file, "header:", "cookie is not 'cxsparse' at offset {:#x}", offset);
+    return damaged(file, header_field(image, "cookie", offsetof(SparseHeader, cookie)),
+                   "is not 'cxsparse' at offset {:#x}", offset);
   }
   if (const uint32_t sum = compute_checksum(*header); sum != header->checksum.get()) {
-    return damaged(file, "header:", "checksum is {:#010x}, its bytes give {:#010x}",
-                   header->checksum.get(), sum);
+    return damaged(file, header_field(image, "checksum", offsetof(SparseHeader, checksum)),
+                   "is {:#010x}, its bytes give {:#010x}", header->checksum.get(), sum);
   }
   if (header->header_version >> 16 != kFormatVersion >> 16) {
-    return damaged(file, "header:", "header_version is {:#010x}, only 1.x is known",
-                   header->header_version.get());
+    return damaged(file,
+                   header_field(image, "header_version", offsetof(SparseHeader, header_version)),
+                   "is {:#010x}, only 1.x is known", header->header_version.get());
   }
   return {};
 }
@@ -43,8 +51,9 @@ Result<void> check_header(const FileView& file, Image& image) {
   const uint32_t block_size = header.block_size;
   if (!std::has_single_bit(block_size) || block_size < kMinBlockSize ||
       block_size > kMaxBlockSize) {
-    return damaged(file, "header:", "block_size is {}, not a power of two from {} to {}",
-                   block_size, kMinBlockSize, kMaxBlockSize);
+    return damaged(file, header_field(image, "block_size", offsetof(SparseHeader, block_size)),
+                   "is {}, not a power of two from {} to {}", block_size, kMinBlockSize,
+                   kMaxBlockSize);
   }
   image.block_size = block_size;
   // One bit for each sector, padded to a sector.
@@ -53,8 +62,9 @@ Result<void> check_header(const FileView& file, Image& image) {
   const uint64_t needed = div_ceil<uint64_t>(image.size_bytes, block_size);
   const uint32_t entries = header.max_table_entries;
   if (entries < needed) {
-    return damaged(file, "header:", "max_table_entries is {}, the disk's {} bytes need {}", entries,
-                   image.size_bytes, needed);
+    return damaged(
+        file, header_field(image, "max_table_entries", offsetof(SparseHeader, max_table_entries)),
+        "is {}, the disk's {} bytes need {}", entries, image.size_bytes, needed);
   }
   if (needed > kMaxBatEntries) {
     return fail(ErrorKind::kUnsupported,
@@ -65,8 +75,8 @@ Result<void> check_header(const FileView& file, Image& image) {
   image.bat_offset = header.table_offset;
   if (!is_aligned(image.bat_offset, kSector) ||
       !range_within<uint64_t>(image.bat_offset, uint64_t{entries} * 4, file.size_bytes)) {
-    return damaged(file, "header:",
-                   "table_offset is {:#x}: a table of {} entries there is not "
+    return damaged(file, header_field(image, "table_offset", offsetof(SparseHeader, table_offset)),
+                   "is {:#x}: a table of {} entries there is not "
                    "inside the file's {} bytes",
                    image.bat_offset, entries, file.size_bytes);
   }
@@ -85,8 +95,13 @@ Result<void> read_bat(const FileView& file, Image& image) {
     VIRIDIAN_TRY(read_exact(file, at, std::as_writable_bytes(std::span(piece)), "block table"));
     for (const be32& entry : piece) {
       if (entry.get() != kUnusedEntry && entry * kSector >= file.size_bytes) {
-        return damaged(file, fmt::format("table entry {}", image.bat.size()),
-                       "is sector {}, behind the end of the file", entry.get());
+        const size_t index = image.bat.size();
+        const auto problem =
+            damaged(file, {fmt::format("table entry {}", index), image.bat_offset + index * 4},
+                    "is sector {}, behind the end of the file", entry.get());
+        if (!file.goes_on()) return problem;
+        image.bat.push_back(kUnusedEntry);
+        continue;
       }
       image.bat.push_back(entry);
     }
@@ -114,6 +129,10 @@ Result<void> load_sparse(const FileView& file, const FoundFooters& found, const 
   }
   VIRIDIAN_TRY(load_batmap(file, image.bat_offset + table_bytes, image, metadata));
   VIRIDIAN_TRY(check_layout(file, std::move(metadata), image));
+  if (file.problems != nullptr && !file.problems->empty()) {
+    return fail(ErrorKind::kCorrupt, "{}: {} {}", file.name, file.problems->front().field,
+                file.problems->front().text);
+  }
 
   // A lost last footer goes back to its place if something of it is left there.
   const bool lost = found.last.state != FooterState::kValid;

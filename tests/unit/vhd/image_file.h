@@ -65,7 +65,7 @@ class ImageFile {
   void resize(uint64_t size_bytes) {
     EXPECT_EQ(::ftruncate(fd_.get(), static_cast<off_t>(size_bytes)), 0);
   }
-  int fd() const { return fd_.get(); }
+  const FileView& view() const { return file_; }
 
   template <WireStruct T>
   T get(uint64_t offset) {

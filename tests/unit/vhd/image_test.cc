@@ -86,7 +86,7 @@ TEST_F(Footers, DamagedLastOneIsReplacedByItsCopyInItsPlace) {
   const uint64_t place = file_.size() - sizeof(Footer);
   std::array<std::byte, 512> poison;
   poison.fill(std::byte{0xc7});
-  ASSERT_TRUE(write_exact({file_.fd(), path_}, place, poison, "test"));
+  ASSERT_TRUE(write_exact(file_.view(), place, poison, "test"));
   Image image = loaded();
   EXPECT_TRUE(image.footers_damaged);
   EXPECT_FALSE(image.read_only);

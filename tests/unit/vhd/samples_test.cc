@@ -30,7 +30,7 @@ class Samples : public testing::Test {
 
 Footer read_footer(const std::string& path) {
   const UniqueFd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
-  const auto footer = read_struct<Footer>({fd.get(), path}, 0, "footer");
+  const auto footer = read_struct<Footer>(*view_file(fd.get(), path), 0, "footer");
   EXPECT_TRUE(footer) << footer.error().message;
   return footer ? *footer : Footer{};
 }

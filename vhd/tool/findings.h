@@ -1,0 +1,26 @@
+// What a check found in an image.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+namespace viridian::vhd::tool {
+
+enum class Severity : uint8_t {
+  kNote,     // wasted or unusual, and harmless
+  kWarning,  // may matter to another program, or to a person
+  kError,    // the image cannot be used as it is
+};
+
+struct Finding {
+  Severity severity;
+  std::string image;  // its path
+  std::string field;
+  uint64_t offset = 0;  // in the file
+  std::string text;
+};
+
+constexpr size_t kMaxFindings = 1000;  // for each image, so that damage cannot fill the memory
+
+}  // namespace viridian::vhd::tool

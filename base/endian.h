@@ -20,26 +20,22 @@ class Wire {
   constexpr Wire() = default;
   constexpr Wire(T value) { set(value); }  // NOLINT: a wire integer is written like an integer.
 
-  constexpr T get() const {
-    T value = 0;
-    for (size_t i = 0; i < sizeof(T); ++i) {
-      value = static_cast<T>(value | static_cast<T>(static_cast<T>(bytes_[i]) << shift(i)));
-    }
-    return value;
-  }
-  constexpr void set(T value) {
-    for (size_t i = 0; i < sizeof(T); ++i)
-      bytes_[i] = static_cast<uint8_t>(value >> shift(i));
-  }
+  constexpr T get() const { return in_order(std::bit_cast<T>(bytes_)); }
+  constexpr void set(T value) { bytes_ = std::bit_cast<Bytes>(in_order(value)); }
   constexpr operator T() const { return get(); }  // NOLINT: and read like one.
   friend constexpr bool operator==(const Wire&, const Wire&) = default;
 
  private:
-  static constexpr unsigned shift(size_t index) {
-    return static_cast<unsigned>(8 *
-                                 (Order == std::endian::little ? index : sizeof(T) - 1 - index));
+  using Bytes = std::array<uint8_t, sizeof(T)>;
+
+  // Between the host's order and the wire's: the same step both ways, and one instruction.
+  static constexpr T in_order(T value) {
+    if constexpr (Order == std::endian::native) return value;
+    if constexpr (sizeof(T) == 2) return __builtin_bswap16(value);
+    if constexpr (sizeof(T) == 4) return __builtin_bswap32(value);
+    if constexpr (sizeof(T) == 8) return __builtin_bswap64(value);
   }
-  std::array<uint8_t, sizeof(T)> bytes_{};
+  Bytes bytes_{};
 };
 
 using le16 = Wire<uint16_t, std::endian::little>;

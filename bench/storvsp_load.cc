@@ -148,7 +148,7 @@ uint64_t BareCopy::run(uint64_t requests) {
   for (uint64_t i = 0; i < requests; ++i) {
     pass(*to_host, request_at, request);
     std::byte* page = guest_.host_pointer(pages_[i % depth_]);
-    std::memcpy(page, disk_.bytes().data() + size_t{blocks_.next()} * kReadBytes, kReadBytes);
+    std::memcpy(page, disk_.bytes().data() + size_t{blocks_.next()} * kReadBytes, read_bytes_);
     pass(*to_guest, answer_at, answer);
     sum += std::to_integer<uint64_t>(page[i % kReadBytes]) + answer_at;
     request[i % kRequestBytes] = page[0];

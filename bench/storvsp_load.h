@@ -79,6 +79,8 @@ class BareCopy {
 
  private:
   uint32_t depth_;
+  // Not a constant, so that the copy is the C library's, as the disk's is.
+  size_t read_bytes_ = kReadBytes;
   std::unique_ptr<io::Reactor> reactor_;
   io::RamDisk disk_;
   vmbus::FakeGuest guest_;

@@ -19,7 +19,7 @@ struct ScsiRequest : io::IoRequest {
   using Ended = void (*)(ScsiRequest&) noexcept;
 
   // From the transport. A command may shorten `buffer`; it never looks behind `buffer_length`.
-  Cdb cdb{};                   // zeroes behind its length
+  Cdb cdb{};                   // whole: as long as its first byte says
   std::span<iovec> buffer;     // the guest's memory, in or out as the command says
   uint32_t buffer_length = 0;  // bytes
   Ended ended = nullptr;       // once, never inside execute()

@@ -7,6 +7,7 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 
 #include "base/endian.h"
 
@@ -69,7 +70,9 @@ constexpr uint8_t cdb_length(uint8_t operation) {
 template <WireStruct T>
 T cdb_as(const Cdb& cdb) {
   static_assert(sizeof(T) <= kMaxCdbLength);
-  return *read_wire<T>(std::as_bytes(std::span(cdb)));
+  T value;
+  std::memcpy(&value, cdb.data(), sizeof(T));
+  return value;
 }
 
 struct Cdb6 {  // SBC-3 5.11: READ (6), WRITE (6)

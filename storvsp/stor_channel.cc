@@ -131,8 +131,7 @@ bool StorChannel::prepare(Slot& slot, const vmbus::Packet& packet) noexcept {
     return wrong(GuestError::kBadCdbLength);
   }
   slot.op = io::IoOp::kFlush;  // until a unit says what it moves
-  slot.cdb = {};
-  std::copy_n(srb.cdb_or_sense.begin(), srb.cdb_length, slot.cdb.begin());
+  std::memcpy(slot.cdb.data(), srb.cdb_or_sense.data(), slot.cdb.size());
 
   const uint32_t length = srb.data_length;
   if (length > packet.ranges_bytes || length > kMaxTransferBytes) {

@@ -1,5 +1,6 @@
 """What a guest case works with: a folder, the place to run, and boots of the tested guest."""
 
+import json
 import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -20,6 +21,7 @@ ROOT = [*STORAGE, "crc32c_generic", "ext4"]
 MODULE_LISTS = {"ide": VMBUS, "storage": STORAGE, "root": ROOT}
 
 MARK = "VIRIDIAN "
+STATS = "stats.json"
 # quiet: each character on the serial console is an exit, and a nested one is slow; the guest prints
 # its kernel's warnings at its end. mitigations=off: they are not under test, and slow as well.
 KERNEL_LINE = "console=ttyS0 quiet panic=-1 mitigations=off"
@@ -33,6 +35,7 @@ class Failure(Exception):
 class GuestRun:
     outcome: Outcome
     log: Path
+    stats: dict[str, dict[str, int]]
 
     def said(self, word: str) -> list[str]:
         prefix = f"{MARK}{word} "
@@ -99,10 +102,11 @@ class Lab:
         kernel_line = f"{KERNEL_LINE} viridian.modules={modules} {append}".strip()
         command = [str(VMM), "--memory", memory, "--cpus", str(cpus),
                    "--kernel", str(self.kernel.image), "--initrd", str(initrd),
-                   "--append", kernel_line]
+                   "--append", kernel_line, "--no-stdin", "--stats-json", STATS]
         for disk in disks:
             command += ["--disk", disk]
         outcome = self.run(folder, [*command, *options], limit_s)
         log = self.session / f"{folder.name}.log.{number}"
         log.write_text(f"$ {shlex.join(command)}\n" + "\n".join(outcome.lines) + "\n")
-        return GuestRun(outcome, log)
+        stats = folder / STATS
+        return GuestRun(outcome, log, json.loads(stats.read_text()) if stats.exists() else {})

@@ -65,7 +65,7 @@ Result<Image> load_image_from(const std::vector<std::byte>& bytes, const std::st
 }
 
 void MemoryChain::add(const std::string& path) {
-  layers_.push_back({path, read_file(path), nullptr});
+  layers_.push_back({path, read_file(path), nullptr, std::nullopt});
 }
 
 void MemoryChain::push(uint64_t size_bytes, uint32_t block_size) {
@@ -97,12 +97,16 @@ Result<std::unique_ptr<ChainDisk>> MemoryChain::open(const DiskLimits& limits) {
   std::vector<ChainDisk::Part> parts;
   for (size_t i = layers_.size(); i-- > 0;) {
     Layer& layer = layers_[i];
-    if (layer.file) layer.bytes = layer.file->bytes();
-    auto image = load_image_from(layer.bytes, layer.path);
-    if (!image) return Unexpected(std::move(image).error());
     const bool is_leaf = i + 1 == layers_.size();
-    layer.file = std::make_unique<io::MemoryFile>(reactor_, layer.path, layer.bytes, !is_leaf);
-    parts.push_back({std::make_unique<BorrowedFile>(*layer.file), std::move(*image)});
+    if (is_leaf || !layer.image || !layer.file->read_only()) {
+      if (layer.file) layer.bytes = layer.file->bytes();
+      auto image = load_image_from(layer.bytes, layer.path);
+      if (!image) return Unexpected(std::move(image).error());
+      layer.image = std::move(*image);
+      layer.file =
+          std::make_unique<io::MemoryFile>(reactor_, layer.path, std::move(layer.bytes), !is_leaf);
+    }
+    parts.push_back({std::make_unique<BorrowedFile>(*layer.file), *layer.image});
   }
   return ChainDisk::create(reactor_, std::move(parts), false, limits);
 }

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -29,13 +30,17 @@ class MemoryChain {
   // Of the last open(), and its bytes after that: the leaf's file, or a parent's.
   io::MemoryFile& file(size_t layer = 0) { return *layers_[layers_.size() - 1 - layer].file; }
   std::vector<std::byte> leaf_bytes() const;
-  void set_leaf_bytes(std::vector<std::byte> bytes) { layers_.back().bytes = std::move(bytes); }
+  void set_leaf_bytes(std::vector<std::byte> bytes) {
+    layers_.back().bytes = std::move(bytes);
+    layers_.back().file.reset();
+  }
 
  private:
   struct Layer {
     std::string path;
     std::vector<std::byte> bytes;          // until it is opened
     std::unique_ptr<io::MemoryFile> file;  // from then on
+    std::optional<Image> image;            // as it was opened
   };
   void add(const std::string& path);
 

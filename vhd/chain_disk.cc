@@ -72,11 +72,11 @@ ChainDisk::~ChainDisk() {
     });
   };
   wait();
-  if (!allocator_) return;
-  if (!committer_->is_clean()) {
+  if (written_) {
     committer_->start_unasked();
     wait();
   }
+  if (!allocator_) return;
   // A file whose last commit failed keeps its slack: the next open uses it.
   if (!committer_->failed()) (void)allocator_->close();
 }
@@ -275,6 +275,7 @@ void ChainDisk::start_transfer(Operation& operation, Fragment& fragment, io::Fil
   if (operation.part < request.data.size()) fragment.data = request.data.subspan(operation.part);
   fragment.skip = operation.skip;
   fragment.durable = false;
+  written_ |= op != io::FileOp::kRead;
   if (request.fua && op != io::FileOp::kRead) {
     // Durable data is enough if the metadata that leads to it is durable already.
     fragment.durable =

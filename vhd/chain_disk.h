@@ -5,7 +5,7 @@
 // that lies in one place of one file. What is missing makes it wait on a list, in order: an
 // operation or a fragment from the fixed pools, a sector of bitmap, space for a new block. The
 // read path neither allocates nor locks. Bound to one reactor, with all its files; destroyed when
-// no request is out, and not from a callback, since it waits for its own last writes.
+// no request is out, and not from a callback: it waits until all that was written is durable.
 #pragma once
 
 #include <memory>
@@ -127,6 +127,7 @@ class ChainDisk final : public io::BlockDevice, Allocator::Owner, Committer::Own
   WaitList slot_waiters_;
   WaitList space_waiters_;
   bool pump_armed_ = false;
+  bool written_ = false;
   Pump pump_;
 };
 

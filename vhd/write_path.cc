@@ -121,6 +121,7 @@ ChainDisk::Step ChainDisk::zero_step(Operation& operation) noexcept {
   if (sector == block_begin && in_block == block_end - block_begin && !hides &&
       allocator_->release(block)) {
     release_block(block);
+    written_ = true;
     move_on(operation, in_block);
     return Step::kNext;
   }

@@ -30,10 +30,10 @@ Result<void> Chipset::connect(const Board& board, const ChipsetConfig& config) {
   VIRIDIAN_TRY(pci_->add(1, 0, "isa-bridge", isa_bridge_));
 
   if (!config.hyperv) return {};
-  auto kvm_synic = KvmSynic::create(board.vm, config.hyperv->cpu_count);
+  auto kvm_synic = KvmSynic::create(board.vm, config.hyperv->features.cpu_count);
   if (!kvm_synic) return Unexpected(kvm_synic.error());
   kvm_synic_ = std::move(*kvm_synic);
-  synic_.emplace(board.memory, *kvm_synic_, config.hyperv->cpu_count);
+  synic_.emplace(board.memory, *kvm_synic_, config.hyperv->features.cpu_count);
   hyperv_.emplace(board.memory, *synic_, board.power, *config.hyperv);
   VIRIDIAN_TRY(board.bus.add("hyperv-signal", *hyperv_));
   return {};

@@ -17,6 +17,15 @@ constexpr pci::PortRange kPorts[] = {{kSignalPort, 1}};
 
 void bump(std::atomic<uint64_t>& counter) { counter.fetch_add(1, std::memory_order_relaxed); }
 
+__extension__ using uint128 = unsigned __int128;
+constexpr uint64_t kReferenceHz = 10'000'000;  // TLFS 12.7: units of 100 ns
+
+// Rounded down; a TSC below 10 MHz does not exist.
+uint64_t scale_of(uint64_t tsc_hz) {
+  if (tsc_hz <= kReferenceHz) return 0;
+  return static_cast<uint64_t>((uint128{kReferenceHz} << 64) / tsc_hz);
+}
+
 bool is_synic(uint32_t msr) {
   return msr >= hv::kMsrScontrol && msr < hv::kMsrSint0 + hv::kSintCount;
 }
@@ -35,10 +44,14 @@ void print_crash_text(std::span<const std::byte> bytes) {
 
 Hyperv::Hyperv(const GuestMemory& memory, Synic& synic, PowerControl& power,
                const HypervConfig& config)
-    : memory_(memory), synic_(synic), power_(power), config_(config) {}
+    : memory_(memory),
+      synic_(synic),
+      power_(power),
+      config_(config),
+      tsc_scale_(scale_of(config.tsc_hz)) {}
 
 std::optional<uint64_t> Hyperv::msr_read(unsigned vp, uint32_t msr) noexcept {
-  if (vp >= config_.cpu_count) return std::nullopt;
+  if (vp >= config_.features.cpu_count) return std::nullopt;
   if (is_synic(msr)) return synic_.read(vp, msr);
   const std::lock_guard hold(mutex_);
   switch (msr) {
@@ -52,12 +65,18 @@ std::optional<uint64_t> Hyperv::msr_read(unsigned vp, uint32_t msr) noexcept {
       return config_.tsc_hz;
     case hv::kMsrApicFrequency:
       return config_.apic_hz;
+    case hv::kMsrReferenceTsc:
+      if (config_.features.reference_tsc) return reference_tsc_;
+      break;
+    case hv::kMsrTimeRefCount:
+      if (!config_.features.reference_tsc) break;
+      return static_cast<uint64_t>(uint128{config_.tsc->read_tsc(vp)} * tsc_scale_ >> 64);
     case hv::kMsrVpAssist:
       return vp_assist_[vp];
     case hv::kMsrCrashControl:
       return hv::kCrashNotify | hv::kCrashNotifyMessage;
     case hv::kMsrTscInvariantControl:
-      if (config_.invariant_tsc) return tsc_invariant_;
+      if (config_.features.invariant_tsc) return tsc_invariant_;
       break;
     default:
       if (msr >= hv::kMsrCrash0 && msr - hv::kMsrCrash0 < hv::kCrashParameters) {
@@ -69,7 +88,7 @@ std::optional<uint64_t> Hyperv::msr_read(unsigned vp, uint32_t msr) noexcept {
 }
 
 bool Hyperv::msr_write(unsigned vp, uint32_t msr, uint64_t value) noexcept {
-  if (vp >= config_.cpu_count) return false;
+  if (vp >= config_.features.cpu_count) return false;
   if (is_synic(msr)) return synic_.write(vp, msr, value);
   const std::lock_guard hold(mutex_);
   switch (msr) {
@@ -79,6 +98,9 @@ bool Hyperv::msr_write(unsigned vp, uint32_t msr, uint64_t value) noexcept {
       return true;
     case hv::kMsrHypercall:
       return write_hypercall_page(value);
+    case hv::kMsrReferenceTsc:
+      if (config_.features.reference_tsc) return write_reference_tsc(value);
+      break;
     case hv::kMsrVpAssist:
       // Kept, and never written to: what it would hold (lazy EOI, nested state) is not offered.
       vp_assist_[vp] = value;
@@ -87,7 +109,7 @@ bool Hyperv::msr_write(unsigned vp, uint32_t msr, uint64_t value) noexcept {
       report_crash(value);
       return true;
     case hv::kMsrTscInvariantControl:
-      if (!config_.invariant_tsc) break;
+      if (!config_.features.invariant_tsc) break;
       if (value > 1) {
         faults_.count(HypervFault::kBadMsrValue);
         return false;
@@ -123,6 +145,22 @@ bool Hyperv::write_hypercall_page(uint64_t value) noexcept {
   return true;
 }
 
+// Time is (TSC * scale) >> 64 with an offset of 0, since the guest's TSC starts with the machine
+// and its rate is fixed while it lives: the page is written once and never changes. TLFS 12.7.3.
+bool Hyperv::write_reference_tsc(uint64_t value) noexcept {
+  if ((value & hv::kEnable) != 0) {
+    hv::ReferenceTscPage page{};
+    page.sequence = 1;  // 0 would mean: read the counter's MSR
+    page.scale = tsc_scale_;
+    if (!memory_.write(Gpa{value & hv::kPageMask}, page)) {
+      faults_.count(HypervFault::kBadMsrValue);
+      return false;
+    }
+  }
+  reference_tsc_ = value;
+  return true;
+}
+
 // Linux writes the parameters, then this: an error code, RIP, ..., or the address and the length
 // of the end of its log (P3, P4). It waits for nothing and goes on to reboot or to halt.
 void Hyperv::report_crash(uint64_t control) noexcept {
@@ -141,7 +179,7 @@ void Hyperv::report_crash(uint64_t control) noexcept {
 }
 
 uint32_t Hyperv::hypercall(unsigned vp, const HypercallRegisters& registers) noexcept {
-  if (vp >= config_.cpu_count) return hv::kStatusInvalidCode;
+  if (vp >= config_.features.cpu_count) return hv::kStatusInvalidCode;
   const auto code = static_cast<uint16_t>(registers.rcx & hv::kCallCode);
   const bool fast = (registers.rcx & hv::kCallFast) != 0;
   // Neither call has a variable header or repetitions: the rest of the control must be 0.
@@ -210,7 +248,7 @@ void Hyperv::port_write(uint16_t, unsigned width, uint32_t value) noexcept {
 void Hyperv::reset() noexcept {
   {
     const std::lock_guard hold(mutex_);
-    guest_os_id_ = hypercall_ = tsc_invariant_ = 0;
+    guest_os_id_ = hypercall_ = reference_tsc_ = tsc_invariant_ = 0;
     vp_assist_.fill(0);
     crash_.fill(0);
   }

@@ -15,11 +15,18 @@
 
 namespace viridian::vmm {
 
+// Reads the guest's TSC while `vp` is in an exit, on its thread.
+class GuestTsc {
+ public:
+  virtual ~GuestTsc() = default;
+  virtual uint64_t read_tsc(unsigned vp) noexcept = 0;
+};
+
 struct HypervConfig {
-  uint32_t cpu_count = 1;
+  HypervFeatures features;           // the same that CPUID was made of
+  GuestTsc* tsc = nullptr;           // needed with features.reference_tsc
   uint64_t tsc_hz = 0;               // the guest's TSC: KVM_GET_TSC_KHZ * 1000
   uint64_t apic_hz = 1'000'000'000;  // the in-kernel local APIC's bus clock
-  bool invariant_tsc = false;        // as in HypervFeatures
 };
 
 enum class HypervFault : uint8_t {
@@ -61,6 +68,7 @@ class Hyperv final : public MsrDevice, public HypercallDevice, public pci::PortD
 
  private:
   bool write_hypercall_page(uint64_t value) noexcept;
+  bool write_reference_tsc(uint64_t value) noexcept;
   void report_crash(uint64_t control) noexcept;
   uint16_t post_message(Gpa input) noexcept;
   uint16_t signal_event(uint64_t input) noexcept;
@@ -70,9 +78,10 @@ class Hyperv final : public MsrDevice, public HypercallDevice, public pci::PortD
   Synic& synic_;
   PowerControl& power_;
   const HypervConfig config_;
+  const uint64_t tsc_scale_;  // to 100 ns, as a fraction of 2^64
   Receiver receiver_;
   std::mutex mutex_;  // the registers below
-  uint64_t guest_os_id_ = 0, hypercall_ = 0, tsc_invariant_ = 0;
+  uint64_t guest_os_id_ = 0, hypercall_ = 0, reference_tsc_ = 0, tsc_invariant_ = 0;
   std::array<uint64_t, kMaxVcpus> vp_assist_{};
   std::array<uint64_t, hv::kCrashParameters> crash_{};
   pci::Gate gate_;

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <fstream>
 #include <string_view>
 
 #include "vmm-minimal/hyperv_spec.h"
@@ -11,6 +12,9 @@ namespace {
 
 constexpr uint32_t kHypervisorPresent = 1u << 31;  // leaf 1, ECX
 constexpr uint32_t kLastHypervisorLeaf = 0x4FFFFFFF;
+constexpr uint32_t kPowerLeaf = 0x80000007, kInvariantTsc = 1 << 8;  // EDX
+constexpr const char* kClockPath =
+    "/sys/devices/system/clocksource/clocksource0/current_clocksource";
 // Windows Server 2022's hypervisor. Linux prints it; nothing is read out of it.
 constexpr uint32_t kBuild = 20348, kVersion = 10u << 16 | 0;
 
@@ -42,6 +46,22 @@ uint32_t privileges(const HypervFeatures& features) {
 }
 
 }  // namespace
+
+HypervFeatures hyperv_features(std::span<const kvm_cpuid_entry2> supported, uint32_t cpu_count,
+                               std::string_view clock) {
+  HypervFeatures features{.cpu_count = cpu_count};
+  for (const kvm_cpuid_entry2& entry : supported) {
+    if (entry.function == kPowerLeaf) features.invariant_tsc = (entry.edx & kInvariantTsc) != 0;
+  }
+  features.reference_tsc = !features.invariant_tsc && clock == "tsc";
+  return features;
+}
+
+std::string host_clock() {
+  std::string name;
+  std::ifstream(kClockPath) >> name;
+  return name;
+}
 
 void apply_hyperv_cpuid(std::vector<kvm_cpuid_entry2>& cpuid, const HypervFeatures& features) {
   std::erase_if(cpuid, [](const kvm_cpuid_entry2& entry) {

@@ -23,6 +23,7 @@ static_assert(sizeof(KvmListHead) == 8);
 constexpr unsigned long kKvmGetSupportedCpuid = _IOWR(KVMIO, 0x05, KvmListHead);
 constexpr unsigned long kKvmSetCpuid2 = _IOW(KVMIO, 0x90, KvmListHead);
 constexpr unsigned long kKvmSetGsiRouting = _IOW(KVMIO, 0x6A, KvmListHead);
+constexpr unsigned long kKvmGetMsrs = _IOWR(KVMIO, 0x88, KvmListHead);
 constexpr unsigned long kKvmSetMsrs = _IOW(KVMIO, 0x89, KvmListHead);
 
 template <class Entry>

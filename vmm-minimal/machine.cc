@@ -10,14 +10,7 @@ namespace {
 
 constexpr uint32_t kMtrrDefaultType = 0x2FF;  // MSR: Intel SDM 3A, 11.11.2.1
 constexpr uint64_t kMtrrEnabledWriteBack = 1 << 11 | 6;
-constexpr uint32_t kPowerLeaf = 0x8000'0007, kInvariantTsc = 1 << 8;
-
-bool has_invariant_tsc(std::span<const kvm_cpuid_entry2> cpuid) {
-  for (const kvm_cpuid_entry2& entry : cpuid) {
-    if (entry.function == kPowerLeaf) return (entry.edx & kInvariantTsc) != 0;
-  }
-  return false;
-}
+constexpr uint32_t kTimeStampCounter = 0x10;  // MSR
 
 Result<EntryPoint> load_guest(const GuestMemory& memory, const Config& config) {
   if (!config.payload.empty()) {
@@ -59,13 +52,13 @@ Machine::~Machine() {
 Result<void> Machine::create_vcpus(const Kvm& kvm, const Config& config) {
   const auto supported = kvm.supported_cpuid();
   if (!supported) return Unexpected(supported.error());
-  invariant_tsc_ = has_invariant_tsc(*supported);
+  hyperv_features_ = hyperv_features(*supported, config.cpus, host_clock());
   for (unsigned index = 0; index < config.cpus; ++index) {
     auto vcpu = Vcpu::create(kvm, *vm_, index);
     if (!vcpu) return Unexpected(vcpu.error());
     auto cpuid = guest_cpuid(*supported, index, config.cpus);
     if (config.hyperv) {
-      apply_hyperv_cpuid(cpuid, {.cpu_count = config.cpus, .invariant_tsc = invariant_tsc_});
+      apply_hyperv_cpuid(cpuid, hyperv_features_);
     }
     VIRIDIAN_TRY((*vcpu)->set_cpuid(cpuid));
     VIRIDIAN_TRY((*vcpu)->set_msr(kMtrrDefaultType, kMtrrEnabledWriteBack));
@@ -87,8 +80,8 @@ Result<void> Machine::create_board(const Config& config, int console_event) {
   if (config.hyperv) {
     const auto tsc_khz = vcpus_[0]->tsc_khz();
     if (!tsc_khz) return Unexpected(tsc_khz.error());
-    chipset_config.hyperv = HypervConfig{
-        .cpu_count = config.cpus, .tsc_hz = *tsc_khz * 1000, .invariant_tsc = invariant_tsc_};
+    chipset_config.hyperv =
+        HypervConfig{.features = hyperv_features_, .tsc = this, .tsc_hz = *tsc_khz * 1000};
   }
   const Board board{.vm = *vm_,
                     .bus = bus_,
@@ -109,6 +102,10 @@ Result<void> Machine::write_firmware(const Config& config) {
   VIRIDIAN_TRY(write_acpi_tables(ram_->memory(), config.cpus));
   return write_smbios_tables(ram_->memory(),
                              {.memory_bytes = config.memory_bytes, .cpu_count = config.cpus});
+}
+
+uint64_t Machine::read_tsc(unsigned vp) noexcept {
+  return vcpus_[vp]->get_msr(kTimeStampCounter).value_or(0);  // KVM always has it
 }
 
 void Machine::start() {

@@ -19,13 +19,13 @@
 
 namespace viridian::vmm {
 
-class Machine {
+class Machine final : private GuestTsc {
  public:
   // Opens everything that `config` names; nothing is written. `console_event` is rung when the
   // serial port has output.
   static Result<std::unique_ptr<Machine>> create(const Kvm& kvm, const Config& config,
                                                  int console_event);
-  ~Machine();
+  ~Machine() override;
 
   void start();
   StopSwitch& stop() { return stop_; }
@@ -44,8 +44,9 @@ class Machine {
   Result<void> create_vcpus(const Kvm& kvm, const Config& config);
   Result<void> create_board(const Config& config, int console_event);
   Result<void> write_firmware(const Config& config);
+  uint64_t read_tsc(unsigned vp) noexcept override;
 
-  bool invariant_tsc_ = false;  // CPUID and the MSRs must say the same
+  HypervFeatures hyperv_features_;  // CPUID and the MSRs must say the same
   StopSwitch stop_;
   std::optional<GuestRam> ram_;
   EntryPoint entry_{};

@@ -73,6 +73,14 @@ Result<void> Vcpu::set_msr(uint32_t msr, uint64_t value) {
   return {};
 }
 
+Result<uint64_t> Vcpu::get_msr(uint32_t msr) const {
+  KvmList<kvm_msr_entry> list(1);
+  list.entries()[0].index = msr;
+  const int got = ::ioctl(fd_.get(), kKvmGetMsrs, list.head());
+  if (got != 1) return fail_errno(fmt::format("KVM_GET_MSRS of {:#x}", msr), got < 0 ? errno : EIO);
+  return list.entries()[0].data;
+}
+
 Result<kvm_sregs> Vcpu::get_sregs() const {
   kvm_sregs sregs{};
   if (::ioctl(fd_.get(), KVM_GET_SREGS, &sregs) < 0) return fail_errno("KVM_GET_SREGS", errno);

@@ -43,6 +43,9 @@ class Vcpu {
   Result<void> set_state(const kvm_regs& regs, const kvm_sregs& sregs);
   Result<uint64_t> tsc_khz() const;
 
+  // The guest's MSR as it is now: before start(), or on the vCPU's thread in an exit.
+  Result<uint64_t> get_msr(uint32_t msr) const;
+
   void start(const ExitHandlers& handlers);
 
   // Any thread: asks the vCPU's thread to end. join() then waits for it.

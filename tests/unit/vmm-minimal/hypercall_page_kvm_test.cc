@@ -164,7 +164,7 @@ class HypercallPageOnKvm : public testing::Test {
     ASSERT_TRUE(backend) << backend.error().message;
     kvm_synic = std::move(*backend);
     synic.emplace(ram->memory(), *kvm_synic, 1);
-    hyperv.emplace(ram->memory(), *synic, power, HypervConfig{.cpu_count = 1, .tsc_hz = 1});
+    hyperv.emplace(ram->memory(), *synic, power, HypervConfig{});
     ASSERT_TRUE(bus.add("hyperv", *hyperv));
     ASSERT_TRUE(bus.add("acpi-pm", acpi_pm));
   }

@@ -100,5 +100,18 @@ TEST(HypervCpuid, OffersTheInvariantTscOnlyWhereItIsTrue) {
   EXPECT_EQ(leaf(with({.reference_tsc = true}), 0x40000003).eax, 0xA66u);
 }
 
+TEST(HypervCpuid, TheReferenceTscNeedsAHostThatTellsTimeByItsTsc) {
+  std::vector<kvm_cpuid_entry2> power(1);
+  power[0].function = 0x80000007;
+  EXPECT_FALSE(hyperv_features(power, 1, "hpet").reference_tsc);
+  EXPECT_FALSE(hyperv_features(power, 1, "").reference_tsc);
+  EXPECT_TRUE(hyperv_features(power, 1, "tsc").reference_tsc);
+  EXPECT_FALSE(hyperv_features(power, 1, "tsc").invariant_tsc);
+  power[0].edx = 1 << 8;
+  EXPECT_TRUE(hyperv_features(power, 1, "hpet").invariant_tsc);
+  EXPECT_FALSE(hyperv_features(power, 1, "tsc").reference_tsc);
+  EXPECT_EQ(hyperv_features(power, 3, "tsc").cpu_count, 3u);
+}
+
 }  // namespace
 }  // namespace viridian::vmm

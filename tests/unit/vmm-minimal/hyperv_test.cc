@@ -59,7 +59,7 @@ class HypervTest : public testing::Test {
   Hyperv hyperv{memory.memory(),
                 synic,
                 power,
-                {.cpu_count = 2, .tsc_hz = 2'500'000'000, .invariant_tsc = true}};
+                {.features = {.cpu_count = 2, .invariant_tsc = true}, .tsc_hz = 2'500'000'000}};
 };
 
 TEST_F(HypervTest, ConstantsReadAsTheMachineIs) {
@@ -215,6 +215,39 @@ TEST_F(HypervTest, ACrashWithAHostileTextIsHarmlessAndShownOnlyAFewTimes) {
         hyperv.msr_write(0, hv::kMsrCrashControl, hv::kCrashNotify | hv::kCrashNotifyMessage));
   const std::string shown = testing::internal::GetCapturedStderr();
   EXPECT_EQ(std::count(shown.begin(), shown.end(), '\n'), 4);
+}
+
+class FakeTsc final : public GuestTsc {
+ public:
+  uint64_t read_tsc(unsigned vp) noexcept override { return 25'000'000'000 + vp; }
+};
+
+TEST_F(HypervTest, TheReferenceTscPageAndTheCounterSayTheSame) {
+  FakeTsc tsc;
+  Hyperv timed(
+      memory.memory(), synic, power,
+      {.features = {.cpu_count = 2, .reference_tsc = true}, .tsc = &tsc, .tsc_hz = 2'500'000'000});
+  EXPECT_EQ(timed.msr_read(0, hv::kMsrReferenceTsc), 0u);
+  EXPECT_TRUE(timed.msr_write(0, hv::kMsrReferenceTsc, kPage | hv::kEnable));
+  EXPECT_EQ(timed.msr_read(0, hv::kMsrReferenceTsc), kPage | hv::kEnable);
+  const auto page = *memory.memory().read<hv::ReferenceTscPage>(Gpa{kPage});
+  EXPECT_EQ(page.sequence.get(), 1u);
+  EXPECT_EQ(page.offset.get(), 0u);
+  // 10 s in units of 100 ns; a scale that is rounded down may lose one.
+  const auto count = *timed.msr_read(0, hv::kMsrTimeRefCount);
+  EXPECT_NEAR(static_cast<double>(count), 100e6, 1.0);
+  __extension__ using uint128 = unsigned __int128;
+  EXPECT_EQ(count, static_cast<uint64_t>(uint128{25'000'000'000} * page.scale.get() >> 64));
+  EXPECT_FALSE(timed.msr_write(0, hv::kMsrTimeRefCount, 1));
+  EXPECT_FALSE(timed.msr_write(0, hv::kMsrReferenceTsc, kMemory | hv::kEnable));
+  EXPECT_FALSE(timed.msr_write(0, hv::kMsrTscInvariantControl, 1));
+}
+
+TEST_F(HypervTest, WithoutTheFeatureThereIsNoReferenceTime) {
+  EXPECT_EQ(hyperv.msr_read(0, hv::kMsrTimeRefCount), std::nullopt);
+  EXPECT_EQ(hyperv.msr_read(0, hv::kMsrReferenceTsc), std::nullopt);
+  EXPECT_FALSE(hyperv.msr_write(0, hv::kMsrReferenceTsc, kPage | hv::kEnable));
+  EXPECT_EQ(*memory.at(kPage), std::byte{0});
 }
 
 TEST_F(HypervTest, ResetForgetsEverything) {

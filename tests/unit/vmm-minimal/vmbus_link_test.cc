@@ -69,7 +69,7 @@ class VmbusLinkTest : public testing::Test {
   InterruptRecorder backend;
   Synic synic{memory.memory(), backend, 1};
   FakePower power;
-  Hyperv hyperv{memory.memory(), synic, power, {.cpu_count = 1}};
+  Hyperv hyperv{memory.memory(), synic, power, {}};
   std::unique_ptr<io::Reactor> reactor;
   std::optional<vmbus::Server> server;
   std::optional<VmbusLink> link;

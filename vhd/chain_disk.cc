@@ -304,7 +304,9 @@ void ChainDisk::on_fragment(Fragment& fragment) noexcept {
   maybe_finish(operation);
   resume_fragment_waiters();
   if (slot == nullptr || slot_waiters_.empty()) return;
-  if (slot->dirty) {
+  if (committer_->failed()) {
+    on_commit_end(io::IoStatus::kMediumError);  // no slot will ever be clean again
+  } else if (slot->dirty) {
     committer_->start_unasked();  // its end resumes those who wait
   } else {
     resume_slot_waiters();

@@ -2,7 +2,8 @@
 //
 // A write to sectors whose bits are set needs no metadata. Another one gets space for its block if
 // it has none, writes its data, and sets the bits in memory when the data is written; the commit
-// does the rest (allocator.h).
+// does the rest (allocator.h). When a sync has failed, whatever would need metadata fails at once:
+// it could never become durable, and its changes would fill the cache that reads need.
 #include <cstring>
 
 #include "vhd/chain_disk.h"
@@ -16,6 +17,10 @@ ChainDisk::Step ChainDisk::write_step(Operation& operation) noexcept {
 // Space for `block`. kNext: it has it, or the operation has failed.
 ChainDisk::Step ChainDisk::ensure_allocated(Operation& operation, uint64_t block) noexcept {
   if (layers_[0].is_allocated(block)) return Step::kNext;
+  if (committer_->failed()) {
+    fail(operation, io::IoStatus::kMediumError);
+    return Step::kNext;
+  }
   switch (allocator_->allocate(block)) {
     case Allocator::Outcome::kDone:
       if (!first_layer_.empty()) first_layer_[block] = 0;
@@ -70,6 +75,10 @@ ChainDisk::Step ChainDisk::change_piece(Operation& operation, io::FileOp op,
       slot = nullptr;
     }
   }
+  if (slot != nullptr && committer_->failed()) {
+    fail(operation, io::IoStatus::kMediumError);
+    return Step::kNext;
+  }
   Fragment* fragment = take_fragment(operation);
   if (fragment == nullptr) return Step::kParked;
   if (slot != nullptr) {
@@ -119,7 +128,7 @@ ChainDisk::Step ChainDisk::zero_step(Operation& operation) noexcept {
     return change_piece(operation, io::FileOp::kZero, in_block);
   }
   if (sector == block_begin && in_block == block_end - block_begin && !hides &&
-      allocator_->release(block)) {
+      !committer_->failed() && allocator_->release(block)) {
     release_block(block);
     written_ = true;
     move_on(operation, in_block);

@@ -1,0 +1,115 @@
+#include "vhd/open_disk.h"
+
+#include <fcntl.h>
+#include <gtest/gtest.h>
+
+#include <fstream>
+
+#include "tests/conformance/sync_disk.h"
+#include "tests/support/temp_folder.h"
+#include "vhd/create.h"
+#include "vhd/lock.h"
+
+namespace viridian::vhd {
+namespace {
+
+class OpenDiskTest : public testing::Test {
+ protected:
+  void SetUp() override {
+    reactor_ = std::move(*io::Reactor::create());
+    CreateOptions options;
+    options.size_bytes = 8 << 20;
+    ASSERT_TRUE(create_dynamic(base_, options));
+    ASSERT_TRUE(create_differencing(child_, base_, {}));
+    ASSERT_TRUE(create_differencing(sibling_, base_, {}));
+  }
+  auto open(const std::string& path, bool read_only = false) {
+    DiskOptions options;
+    options.read_only = read_only;
+    return open_disk(*reactor_, path, options);
+  }
+
+  TempFolder folder_;
+  std::string base_ = folder_.file("base.vhd");
+  std::string child_ = folder_.file("child.vhd");
+  std::string sibling_ = folder_.file("sibling.vhd");
+  std::unique_ptr<io::Reactor> reactor_;
+};
+
+TEST_F(OpenDiskTest, SecondWriterIsRefusedWithOneLine) {
+  const auto first = open(base_);
+  ASSERT_TRUE(first);
+  const auto second = open(base_);
+  ASSERT_FALSE(second);
+  EXPECT_EQ(second.error().kind, ErrorKind::kLocked);
+  EXPECT_NE(second.error().message.find(base_), std::string::npos);
+  EXPECT_EQ(second.error().message.find('\n'), std::string::npos);
+}
+
+TEST_F(OpenDiskTest, LockEndsWithTheDisk) {
+  ASSERT_TRUE(open(base_));
+  ASSERT_TRUE(open(base_));
+}
+
+TEST_F(OpenDiskTest, ReadersShareAndKeepWritersOut) {
+  const auto first = open(base_, true);
+  ASSERT_TRUE(first);
+  EXPECT_TRUE(open(base_, true));
+  const auto writer = open(base_);
+  ASSERT_FALSE(writer);
+  EXPECT_EQ(writer.error().kind, ErrorKind::kLocked);
+}
+
+TEST_F(OpenDiskTest, ChildrenShareAParentThatNobodyMayWrite) {
+  const auto first = open(child_);
+  ASSERT_TRUE(first) << first.error().message;
+  EXPECT_TRUE(open(sibling_));
+  EXPECT_FALSE(open(base_));
+  EXPECT_TRUE(open(base_, true));
+}
+
+TEST_F(OpenDiskTest, LocksAreOnTheBytesThatQemuLooksAt) {
+  const auto disk = open(base_);
+  ASSERT_TRUE(disk);
+  const UniqueFd other(::open(base_.c_str(), O_RDWR | O_CLOEXEC));
+  const auto held = [&](off_t at) {
+    struct flock lock = {};
+    lock.l_type = F_WRLCK;
+    lock.l_start = at;
+    lock.l_len = 1;
+    EXPECT_EQ(::fcntl(other.get(), F_OFD_GETLK, &lock), 0);
+    return lock.l_type != F_UNLCK;
+  };
+  EXPECT_TRUE(held(100)) << "reads";
+  EXPECT_TRUE(held(101)) << "writes";
+  EXPECT_TRUE(held(201)) << "does not share writing";
+  EXPECT_TRUE(held(203)) << "does not share resizing";
+  EXPECT_FALSE(held(200)) << "shares reading";
+}
+
+TEST_F(OpenDiskTest, ReadOnlyDiskTakesNoWriteAndLeavesTheFileAlone) {
+  const auto before = std::filesystem::last_write_time(base_);
+  {
+    const auto disk = open(base_, true);
+    ASSERT_TRUE(disk);
+    EXPECT_TRUE((*disk)->info().read_only);
+    std::vector<std::byte> sector(512);
+    EXPECT_EQ(io::SyncDisk(*reactor_, **disk).write(0, sector), io::IoStatus::kReadOnly);
+    EXPECT_EQ(io::SyncDisk(*reactor_, **disk).simple(io::IoOp::kFlush), io::IoStatus::kOk);
+  }
+  EXPECT_EQ(std::filesystem::last_write_time(base_), before);
+}
+
+TEST_F(OpenDiskTest, RawFileKeepsItsSizeAndItsBytes) {
+  const std::string path = folder_.file("disk.raw");
+  std::ofstream(path) << std::string(1024, 'r');
+  const auto disk = open(path);
+  ASSERT_TRUE(disk) << disk.error().message;
+  EXPECT_EQ((*disk)->info().sector_count, 2u);
+  std::vector<std::byte> sector(512);
+  EXPECT_EQ(io::SyncDisk(*reactor_, **disk).read(1, sector), io::IoStatus::kOk);
+  EXPECT_EQ(sector[511], std::byte{'r'});
+}
+
+}  // namespace
+}  // namespace viridian::vhd

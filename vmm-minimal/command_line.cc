@@ -24,6 +24,8 @@ constexpr Option kOptions[] = {
     {"stats-json", "write the counters to this file at the end"},
 };
 constexpr Option kFlags[] = {
+    {"any-kvm", "boot a kernel also where KVM has no hardware virtualization below it"},
+    {"stats", "print the counters at the end"},
     {"no-hyperv", "hide Hyper-V and VMBus from the guest"},
     {"no-vmbus-ide", "do not offer the IDE disks on VMBus"},
     {"no-stdin", "do not read the terminal"},
@@ -42,7 +44,6 @@ struct Given {
   std::string config_file;
   std::string values[std::size(kOptions)];
   bool flags[std::size(kFlags)] = {};
-  bool stats = false;
   std::vector<std::string> disks;
 };
 
@@ -57,10 +58,12 @@ Result<Config> build(const Given& given, const CLI::App& app) {
     }
   }
   for (size_t i = 0; i < std::size(kFlags); ++i) {
-    constexpr size_t kNo = 3;  // "no-"
-    if (given.flags[i]) VIRIDIAN_TRY(set_field(config, kFlags[i].field + kNo, "false"));
+    if (!given.flags[i]) continue;
+    std::string_view field = kFlags[i].field;
+    const bool off = field.starts_with("no-");
+    if (off) field.remove_prefix(3);
+    VIRIDIAN_TRY(set_field(config, field, off ? "false" : "true"));
   }
-  if (given.stats) config.stats = true;
   for (const std::string& text : given.disks) {
     auto disk = parse_disk(text);
     if (!disk) return with_context("--disk", disk.error());
@@ -90,7 +93,6 @@ std::variant<Config, int> parse_command_line(int argc, char** argv) {
   for (size_t i = 0; i < std::size(kFlags); ++i) {
     app.add_flag(std::string("--") + kFlags[i].field, given.flags[i], kFlags[i].help);
   }
-  app.add_flag("--stats", given.stats, "print the counters at the end");
   try {
     app.parse(argc, argv);
   } catch (const CLI::Success& success) {  // --help

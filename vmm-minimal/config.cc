@@ -195,10 +195,8 @@ Result<void> set_field(Config& config, std::string_view field, std::string_view 
     return {};
   }
   const std::pair<std::string_view, bool*> switches[] = {
-      {"hyperv", &config.hyperv},
-      {"vmbus-ide", &config.vmbus_ide},
-      {"stdin", &config.use_stdin},
-      {"stats", &config.stats},
+      {"hyperv", &config.hyperv},   {"any-kvm", &config.any_kvm}, {"vmbus-ide", &config.vmbus_ide},
+      {"stdin", &config.use_stdin}, {"stats", &config.stats},
   };
   for (const auto& [name, target] : switches) {
     if (name == field) return set_bool(*target, value);
@@ -215,27 +213,52 @@ Result<void> set_field(Config& config, std::string_view field, std::string_view 
   return fail(ErrorKind::kInvalidArgument, "is not a field of the configuration");
 }
 
+namespace {
+
+Result<void> validate_disk(const Config& config, const DiskConfig& disk) {
+  const std::string address = to_string(disk.address);
+  const bool scsi = disk.address.bus == DiskBus::kScsi;
+  if (disk.file.empty() && (!disk.cdrom || scsi)) {
+    return fail(ErrorKind::kInvalidArgument, "disk {}: file is missing; write {}=FILE", address,
+                address);
+  }
+  if (scsi && !config.hyperv) {
+    return fail(ErrorKind::kInvalidArgument,
+                "disk {}: SCSI disks are on VMBus, which --no-hyperv switches off", address);
+  }
+  if (scsi && !disk.serial.empty()) {
+    return fail(ErrorKind::kInvalidArgument,
+                "disk {}: serial: only IDE disks have one; a SCSI disk shows its image's unique id",
+                address);
+  }
+  return {};
+}
+
+Result<void> validate_pair(const DiskConfig& first, const DiskConfig& second) {
+  if (first.address == second.address) {
+    return fail(ErrorKind::kInvalidArgument, "disk {}: used twice, by '{}' and '{}'",
+                to_string(first.address), first.file, second.file);
+  }
+  const bool written = !(first.read_only || first.cdrom) || !(second.read_only || second.cdrom);
+  if (written && !first.file.empty() && first.file == second.file) {
+    return fail(ErrorKind::kInvalidArgument,
+                "disk {}: '{}' is disk {} too; two disks cannot write to one image",
+                to_string(second.address), second.file, to_string(first.address));
+  }
+  return {};
+}
+
+}  // namespace
+
 Result<void> validate(const Config& config) {
   if (config.kernel.empty() == config.payload.empty()) {
     return fail(ErrorKind::kInvalidArgument,
                 "kernel: give a kernel to boot (or a payload, and not both)");
   }
   for (size_t i = 0; i < config.disks.size(); ++i) {
-    const DiskConfig& disk = config.disks[i];
-    const std::string address = to_string(disk.address);
-    for (size_t j = 0; j < i; ++j) {
-      if (config.disks[j].address != disk.address) continue;
-      return fail(ErrorKind::kInvalidArgument, "disk {}: used twice, by '{}' and '{}'", address,
-                  config.disks[j].file, disk.file);
-    }
-    if (disk.file.empty() && !disk.cdrom) {
-      return fail(ErrorKind::kInvalidArgument, "disk {}: file is missing; write {}=FILE", address,
-                  address);
-    }
-    if (disk.address.bus == DiskBus::kScsi && !config.hyperv) {
-      return fail(ErrorKind::kInvalidArgument,
-                  "disk {}: SCSI disks are on VMBus, which --no-hyperv switches off", address);
-    }
+    VIRIDIAN_TRY(validate_disk(config, config.disks[i]));
+    for (size_t j = 0; j < i; ++j)
+      VIRIDIAN_TRY(validate_pair(config.disks[j], config.disks[i]));
   }
   return {};
 }

@@ -45,6 +45,7 @@ struct Config {
   bool payload_is_real_mode = false;
   std::vector<DiskConfig> disks;
   bool hyperv = true;     // CPUID, MSRs, SynIC and VMBus
+  bool any_kvm = false;   // a kernel also where KVM has no hardware virtualization
   bool vmbus_ide = true;  // IDE disks also on VMBus (IDE accelerator)
   OnReset on_reset = OnReset::kExit;
   bool use_stdin = true;

@@ -1,5 +1,6 @@
 #include "vmm-minimal/kvm.h"
 
+#include <cpuid.h>
 #include <fcntl.h>
 #include <sys/ioctl.h>
 
@@ -86,6 +87,13 @@ Result<std::vector<kvm_cpuid_entry2>> Kvm::supported_cpuid() const {
   }
   const auto filled = list.entries();  // as many as KVM says now
   return std::vector(filled.begin(), filled.end());
+}
+
+bool has_hardware_virtualization() {
+  constexpr unsigned kVmx = 1u << 5, kSvm = 1u << 2;
+  unsigned eax = 0, ebx = 0, ecx = 0, edx = 0;
+  if (__get_cpuid(1, &eax, &ebx, &ecx, &edx) != 0 && (ecx & kVmx) != 0) return true;
+  return __get_cpuid(0x8000'0001, &eax, &ebx, &ecx, &edx) != 0 && (ecx & kSvm) != 0;
 }
 
 Result<std::unique_ptr<Vm>> Vm::create(const Kvm& kvm) {

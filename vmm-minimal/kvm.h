@@ -34,6 +34,10 @@ class Kvm {
   size_t run_size_ = 0;
 };
 
+// True if this processor offers VMX or SVM. Where it does not, a KVM that is there all the same
+// (PVM) interprets what an ordinary kernel does in ring 0.
+bool has_hardware_virtualization();
+
 class Vm {
  public:
   // A VM with in-kernel interrupt controllers and timer, the routing table of memory_map.h, and

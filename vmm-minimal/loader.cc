@@ -146,9 +146,9 @@ void write_rng_seed(const GuestMemory& memory) {
 
 Result<EntryPoint> load_linux(const GuestMemory& memory, const LinuxBoot& boot) {
   const auto image = load_kernel(memory, boot.kernel_path);
-  if (!image) return Unexpected(image.error());
+  if (!image) return with_context("kernel", image.error());
   const auto initrd = load_initrd(memory, boot.initrd_path, *image);
-  if (!initrd) return Unexpected(initrd.error());
+  if (!initrd) return with_context("initrd", initrd.error());
   VIRIDIAN_TRY(write_command_line(memory, boot.command_line, *image));
 
   BootParams params{};
@@ -168,12 +168,12 @@ Result<EntryPoint> load_linux(const GuestMemory& memory, const LinuxBoot& boot) 
 
 Result<EntryPoint> load_payload(const GuestMemory& memory, const std::string& path, CpuMode mode) {
   auto file = open_file(path);
-  if (!file) return Unexpected(file.error());
+  if (!file) return with_context("payload", file.error());
   const uint64_t start = mode == CpuMode::kReal ? kPayloadReal : kPayloadLong;
   const uint64_t limit =
       (mode == CpuMode::kReal ? kConventionalEnd : low_memory_end(memory)) - start;
   if (file->size == 0 || file->size > limit) {
-    return fail(ErrorKind::kInvalidArgument, "{}: a payload of {} bytes; it must have 1 to {}",
+    return fail(ErrorKind::kInvalidArgument, "payload: {}: has {} bytes; it must have 1 to {}",
                 path, file->size, limit);
   }
   VIRIDIAN_TRY(read_into(*file, 0, *memory.window(Gpa{start}, file->size)));

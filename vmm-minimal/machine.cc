@@ -12,6 +12,16 @@ constexpr uint32_t kMtrrDefaultType = 0x2FF;  // MSR: Intel SDM 3A, 11.11.2.1
 constexpr uint64_t kMtrrEnabledWriteBack = 1 << 11 | 6;
 constexpr uint32_t kTimeStampCounter = 0x10;  // MSR
 
+// Said at once: such a KVM would chew on the kernel's decompressor for half an hour first.
+Result<void> check_host(const Config& config) {
+  if (config.kernel.empty() || config.any_kvm || has_hardware_virtualization()) return {};
+  return fail(ErrorKind::kUnsupported,
+              "kernel: this machine's KVM cannot run this guest: the processor offers neither VMX "
+              "nor SVM, so /dev/kvm here (PVM or the like) interprets a stock kernel; use a host "
+              "with hardware virtualization, run inside a QEMU TCG machine (docs/guest-tests.md), "
+              "or try all the same with --any-kvm");
+}
+
 Result<EntryPoint> load_guest(const GuestMemory& memory, const Config& config) {
   if (!config.payload.empty()) {
     return load_payload(memory, config.payload,
@@ -34,6 +44,7 @@ Result<std::unique_ptr<Machine>> Machine::create(const Kvm& kvm, const Config& c
   const auto entry = load_guest(machine->ram_->memory(), config);
   if (!entry) return Unexpected(entry.error());
   machine->entry_ = *entry;
+  VIRIDIAN_TRY(check_host(config));
 
   auto vm = Vm::create(kvm);
   if (!vm) return Unexpected(vm.error());

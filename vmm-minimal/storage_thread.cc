@@ -26,23 +26,24 @@ StorageThread::~StorageThread() {
   thread_.join();
 }
 
-void StorageThread::run_task(Run run, void* context) {
+void StorageThread::run(Task& task) {
   std::unique_lock hold(mutex_);
-  run_ = run;
-  context_ = context;
+  changed_.wait(hold, [this] { return task_ == nullptr; });
+  task_ = &task;
   interrupt_.request_stop();
-  done_.wait(hold, [this] { return run_ == nullptr; });
+  changed_.wait(hold, [&] { return task.done; });
 }
 
 void StorageThread::loop() {
   std::unique_lock hold(mutex_);
   while (!quit_) {
-    if (run_ != nullptr) {
+    if (task_ != nullptr) {
       hold.unlock();
-      run_(context_);
+      task_->run(task_->context);
       hold.lock();
-      run_ = nullptr;
-      done_.notify_all();
+      task_->done = true;
+      task_ = nullptr;
+      changed_.notify_all();
       continue;
     }
     interrupt_ = std::stop_source();

@@ -14,33 +14,37 @@
 namespace viridian::vmm {
 
 class StorageThread {
+  struct Task {
+    void (*run)(void* context);
+    void* context;
+    bool done = false;
+  };
+
  public:
   static Result<std::unique_ptr<StorageThread>> start();
   ~StorageThread();  // what is on the reactor must be gone
 
   io::Reactor& reactor() { return *reactor_; }
 
-  // Runs `task` on the reactor's thread, between its turns and so outside of any completion, and
+  // Runs `body` on the reactor's thread, between its turns and so outside of any completion, and
   // waits for its end. Control path; not from the reactor's thread.
-  template <class Task>
-  void call(Task&& task) {
-    run_task([](void* context) { (*static_cast<std::remove_reference_t<Task>*>(context))(); },
-             &task);
+  template <class Body>
+  void call(Body&& body) {
+    Task request{[](void* context) { (*static_cast<std::remove_reference_t<Body>*>(context))(); },
+                 &body};
+    run(request);
   }
 
  private:
-  using Run = void (*)(void* context);
-
   StorageThread() = default;
-  void run_task(Run run, void* context);
+  void run(Task& task);
   void loop();
 
   std::unique_ptr<io::Reactor> reactor_;
   std::mutex mutex_;
-  std::condition_variable done_;
+  std::condition_variable changed_;
   std::stop_source interrupt_;  // ends the reactor's run() so that the thread looks for a task
-  Run run_ = nullptr;
-  void* context_ = nullptr;
+  Task* task_ = nullptr;        // what the thread shall run; other callers wait for its end
   bool quit_ = false;
   std::thread thread_;
 };

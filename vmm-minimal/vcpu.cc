@@ -32,7 +32,7 @@ std::string hex(std::span<const uint8_t> bytes) {
 
 constexpr const char* kCannotRun =
     "this machine's KVM cannot run this guest; use a host with hardware virtualization, or run "
-    "inside a QEMU TCG machine (docs: guest tests)";
+    "inside a QEMU TCG machine (docs/guest-tests.md)";
 
 }  // namespace
 

@@ -10,7 +10,8 @@ Result<std::unique_ptr<EventSource>> EventSource::create(Reactor& reactor, Ring 
                                                          void* context) {
   UniqueFd fd(::eventfd(0, EFD_CLOEXEC));
   if (!fd) return fail_errno("eventfd", errno);
-  return std::unique_ptr<EventSource>(new EventSource(reactor, ring, context, std::move(fd)));
+  return std::unique_ptr<EventSource>(
+      new EventSource(reactor, ring, context, std::move(fd)));  // set-up
 }
 
 EventSource::EventSource(Reactor& reactor, Ring ring, void* context, UniqueFd fd)

@@ -25,7 +25,7 @@ constexpr std::array<unsigned, 3> kSetUpFlags = {
 }  // namespace
 
 Result<std::unique_ptr<Reactor>> Reactor::create(unsigned entries) {
-  std::unique_ptr<Reactor> reactor(new Reactor);
+  std::unique_ptr<Reactor> reactor(new Reactor);  // set-up
   VIRIDIAN_TRY(reactor->set_up(entries));
   return reactor;
 }

@@ -34,7 +34,8 @@ size_t window_bytes(std::span<const iovec> window) {
 
 void UringFile::FreeMemory::operator()(std::byte* memory) const { std::free(memory); }
 
-Result<std::unique_ptr<UringFile>> UringFile::open(Reactor& reactor, const std::string& path,
+Result<std::unique_ptr<UringFile>> UringFile::open(Reactor& reactor,
+                                                   const std::string& path,  // set-up
                                                    const FileOptions& options) {
   // O_NONBLOCK: opening a FIFO must not wait for its other end.
   const int access = options.read_only ? O_RDONLY : O_RDWR;
@@ -43,9 +44,11 @@ Result<std::unique_ptr<UringFile>> UringFile::open(Reactor& reactor, const std::
   return adopt(reactor, std::move(fd), path, options);
 }
 
-Result<std::unique_ptr<UringFile>> UringFile::adopt(Reactor& reactor, UniqueFd fd, std::string name,
+Result<std::unique_ptr<UringFile>> UringFile::adopt(Reactor& reactor, UniqueFd fd,
+                                                    std::string name,  // set-up
                                                     const FileOptions& options) {
-  std::unique_ptr<UringFile> file(new UringFile(reactor, std::move(name), std::move(fd), options));
+  std::unique_ptr<UringFile> file(
+      new UringFile(reactor, std::move(name), std::move(fd), options));  // set-up
   VIRIDIAN_TRY(file->set_up(options.cache));
   return file;
 }

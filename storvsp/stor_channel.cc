@@ -12,9 +12,9 @@ StorChannel::StorChannel(Controller& owner, vmbus::Channel& channel)
     : owner_(owner),
       channel_(channel),
       reactor_(channel.reactor()),
-      slots_(std::make_unique<Slot[]>(kRequestsPerChannel)),
+      slots_(std::make_unique<Slot[]>(kRequestsPerChannel)),  // set-up
       // Left uninitialized: pages that no request needs are never touched.
-      parts_(new iovec[kRequestsPerChannel * kMaxTransferPages]) {
+      parts_(new iovec[kRequestsPerChannel * kMaxTransferPages]) {  // set-up
   free_.reserve(kRequestsPerChannel);
   unsent_.reserve(kRequestsPerChannel);
   for (size_t i = kRequestsPerChannel; i-- > 0;) {

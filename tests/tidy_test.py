@@ -51,6 +51,12 @@ class RulesTest(unittest.TestCase):
         self.assertEqual(self.text_problems(text), [])
         self.assertEqual(len(self.text_problems(text, data_path=["vhd/x.cc"])), 1)
 
+    def test_allocation_before_the_first_request_is_marked(self):
+        text = "auto* x = new X;{}\n"
+        self.assertEqual(len(self.text_problems(text.format(""), data_path=["vhd/x.cc"])), 1)
+        marked = text.format("  // set-up")
+        self.assertEqual(self.text_problems(marked, data_path=["vhd/x.cc"]), [])
+
     def test_todo_needs_a_reason(self):
         self.assertEqual(len(self.text_problems("// TODO later\n")), 1)
         self.assertEqual(self.text_problems("// TODO(perf): later\n"), [])

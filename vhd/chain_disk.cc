@@ -18,7 +18,8 @@ Result<std::unique_ptr<ChainDisk>> ChainDisk::create(io::Reactor& reactor, std::
                                                      bool read_only, const DiskLimits& limits) {
   read_only |= parts.front().image.read_only || parts.front().file->read_only();
   const Image leaf = parts.front().image;
-  std::unique_ptr<ChainDisk> disk(new ChainDisk(reactor, std::move(parts), read_only, limits));
+  std::unique_ptr<ChainDisk> disk(
+      new ChainDisk(reactor, std::move(parts), read_only, limits));  // set-up
   if (!read_only) VIRIDIAN_TRY(disk->prepare_for_writing(leaf));
   return disk;
 }
@@ -45,11 +46,12 @@ ChainDisk::ChainDisk(io::Reactor& reactor, std::vector<Part> parts, bool read_on
     info_.discard_granularity = top.is_sparse() ? 1u << top.block_shift() : kFlatDiscardSectors;
     if (top.is_sparse()) {
       Allocator::Owner& space_owner = *this;
-      allocator_ = std::make_unique<Allocator>(top, leaf, space_owner, limits.growth_bytes);
+      allocator_ =
+          std::make_unique<Allocator>(top, leaf, space_owner, limits.growth_bytes);  // set-up
     }
   }
   Committer::Owner& owner = *this;
-  committer_ = std::make_unique<Committer>(top, cache_, allocator_.get(), owner);
+  committer_ = std::make_unique<Committer>(top, cache_, allocator_.get(), owner);  // set-up
   for (Operation& operation : operations_) {
     operation.disk = this;
     free_operations_.push_back(operation);

@@ -40,6 +40,7 @@ class FakeGuest final : public Host {
 
   void attach(Server& server) { server_ = &server; }
   const GuestMemory& memory() const { return memory_; }
+  bool has_own_thread() const { return threads_ == Threads::kOwnThread; }
   std::byte* host_pointer(uint64_t pfn) const;  // to a page
 
   // Pages that nothing else uses. Scattered ones alternate between the regions, backwards.

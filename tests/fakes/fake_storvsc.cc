@@ -31,8 +31,14 @@ std::optional<VstorPacket> FakeStorvsc::control(uint32_t operation,
   std::copy(payload.begin(), payload.end(),
             std::as_writable_bytes(std::span(packet.payload)).begin());
   channel_->send(kInitTransaction, wire_bytes(packet));
-  guest_.settle();
-  const auto answer = receive();
+  if (!guest_.has_own_thread()) guest_.settle();
+  auto answer = receive();
+  while (!answer && guest_.has_own_thread()) {
+    const uint64_t seen = guest_.interrupts();
+    guest_.take_event(0, channel_->relid());
+    answer = receive();
+    if (!answer) guest_.wait_interrupt(seen);
+  }
   if (!answer || answer->transaction_id != kInitTransaction) return std::nullopt;
   return answer->plain();
 }

@@ -29,7 +29,7 @@ class FakeStorvsc {
   // BEGIN to END as storvsc_channel_init(); the properties, or nothing if a step failed.
   std::optional<ChannelProperties> initialize(uint16_t version = kVersionWin10);
 
-  // Sends one control packet and waits for its answer. One thread only.
+  // Sends one control packet and waits for its answer.
   std::optional<VstorPacket> control(uint32_t operation, std::span<const std::byte> payload = {});
 
   // A packet for `cdb` on target 0, as storvsc_queuecommand() fills it in.

@@ -1,0 +1,197 @@
+#!/usr/bin/env python3
+"""Other programs read what vhdtool wrote, and vhdtool reads what they wrote.
+
+Usage: vhd_interop.py BIN_FOLDER CASE, one of the functions case_* below. BIN_FOLDER
+holds vhdtool and image_write. Exits 77, saying what is missing, without the program it needs.
+"""
+import json
+import os
+import pathlib
+import random
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+
+MIB = 1 << 20
+SIZES = [4 * MIB, 40 * MIB, 40 * MIB + 512, 301 * MIB]  # most are no product of a geometry
+SKIP = 77
+
+
+def need(program):
+    if shutil.which(program) is None:
+        print(f"missing: {program}")
+        sys.exit(SKIP)
+
+
+def run(*command, status=0):
+    done = subprocess.run([str(c) for c in command], capture_output=True, timeout=120, check=False)
+    if done.returncode != status:
+        sys.exit(f"{' '.join(map(str, command))}: exit code {done.returncode}, not {status}\n"
+                 f"{done.stdout.decode(errors='replace')}{done.stderr.decode(errors='replace')}")
+    return done.stdout
+
+
+class Work:
+    """A folder with a sparse raw disk in it, and the programs."""
+
+    def __init__(self, bin_folder, folder, size):
+        self.tool = bin_folder / "vhdtool"
+        self.image_write = bin_folder / "image_write"
+        self.folder = folder
+        self.size = size
+        self.raw = folder / f"{size}.img"
+        chance = random.Random(size)
+        with open(self.raw, "wb") as file:
+            file.truncate(size)
+            for _ in range(12):
+                self.scribble(file, chance)
+            file.seek(size - 512)  # the very last sector: a reader that cuts the disk loses it
+            file.write(b"\x5a" * 512)
+
+    def scribble(self, file, chance):
+        length = chance.choice([512, 4096, 70000, 2 * MIB])
+        file.seek(chance.randrange(self.size - min(length, self.size // 2)) // 512 * 512)
+        data = chance.randbytes(length)
+        file.write(data[:self.size - file.tell()])
+
+    def path(self, name):
+        return self.folder / f"{self.size}-{name}"
+
+    def convert(self, source, name, to="dynamic", *options):
+        run(self.tool, "convert", "--to", to, *options, source, self.path(name))
+        return self.path(name)
+
+    def expect_same(self, path, *options):
+        """vhdtool reads the raw disk's bytes from `path`."""
+        back = self.convert(path, "back.img", "raw", "--force", *options)
+        run("cmp", self.raw, back)
+
+    def info(self, path):
+        return json.loads(run(self.tool, "info", "--json", path))
+
+    def children(self, name, depth):
+        """A chain whose leaf reads as the raw disk, which changes on the way."""
+        path = self.convert(self.raw, f"{name}-base.vhd")
+        chance = random.Random(depth)
+        for level in range(depth):
+            child = self.path(f"{name}-{level}.vhd")
+            run(self.tool, "snapshot", path, child)
+            path = child
+            for _ in range(3):
+                length = chance.choice([512, 4096, 65536])
+                offset = chance.randrange((self.size - length) // 512) * 512
+                data = self.folder / "piece"
+                data.write_bytes(chance.randbytes(length))
+                run(self.image_write, path, offset, data)
+                with open(self.raw, "r+b") as file:
+                    file.seek(offset)
+                    file.write(data.read_bytes())
+        return path
+
+
+def qemu_reads(work, path):
+    info = json.loads(run("qemu-img", "info", "-f", "vpc", "--output=json", path))
+    if info["virtual-size"] != work.size:
+        sys.exit(f"{path}: qemu-img sees {info['virtual-size']} bytes, not {work.size}")
+    run("qemu-img", "compare", "-f", "raw", "-F", "vpc", work.raw, path)
+
+
+def case_qemu_reads_ours(work):
+    need("qemu-img")
+    for kind in ("fixed", "dynamic"):
+        qemu_reads(work, work.convert(work.raw, f"{kind}.vhd", kind))
+
+
+def case_we_read_qemus(work):
+    need("qemu-img")
+    for options in ("subformat=dynamic", "subformat=fixed", "subformat=dynamic,force_size",
+                    "subformat=fixed,force_size"):
+        path = work.path(f"{options.replace(',', '-')}.vhd")
+        run("qemu-img", "convert", "-f", "raw", "-O", "vpc", "-o", options, work.raw, path)
+        run(work.tool, "check", path)
+        size = work.info(path)["size_bytes"]
+        seen = json.loads(run("qemu-img", "info", "-f", "vpc", "--output=json", path))
+        if size != seen["virtual-size"]:
+            sys.exit(f"{path}: {size} bytes, qemu-img sees {seen['virtual-size']}")
+        back = work.convert(path, "back.img", "raw", "--force")
+        run("qemu-img", "compare", "-f", "raw", "-F", "raw", work.raw, back)  # zeroes behind: same
+
+
+def case_7zip_reads_ours(work):
+    need("7zz")
+    made = [work.convert(work.raw, f"{kind}.vhd", kind) for kind in ("fixed", "dynamic")]
+    for path in made:
+        expect_7zip(work, path)
+    expect_7zip(work, work.children("seven", 3))
+
+
+def expect_7zip(work, path):
+    run("7zz", "x", "-y", f"-o{work.path('out')}", path)
+    extracted = next(work.path("out").iterdir())
+    run("cmp", work.raw, extracted)
+    shutil.rmtree(work.path("out"))
+
+
+def case_libvhdi_reads_ours(work):
+    need("vhdiinfo")
+    kinds = {"Fixed": work.convert(work.raw, "fixed.vhd", "fixed"),
+             "Dynamic": work.convert(work.raw, "dynamic.vhd"),
+             "Differential": work.children("vhdi", 1)}
+    for kind, path in kinds.items():
+        text = run("vhdiinfo", path).decode()
+        if not re.search(rf"Disk type\s*: {kind}", text) or f"({work.size} bytes)" not in text:
+            sys.exit(f"{path}: vhdiinfo says\n{text}")
+
+
+def case_chain_is_flattened(work):
+    leaf = work.children("chain", 3)
+    run(work.tool, "check", leaf)
+    for kind in ("raw", "fixed", "dynamic"):
+        flat = work.convert(leaf, f"flat-{kind}" + (".img" if kind == "raw" else ".vhd"), kind)
+        work.expect_same(flat)
+    if work.info(work.path("flat-dynamic.vhd"))["type"] != "dynamic":
+        sys.exit("a flattened chain has a parent")
+
+
+def case_blocks_of_zeroes_stay_unallocated(work):
+    written_out = work.path("full.img")
+    run("cp", "--sparse=never", work.raw, written_out)
+    sparse = work.info(work.convert(work.raw, "a.vhd"))["allocated_blocks"]
+    full = work.info(work.convert(written_out, "b.vhd"))["allocated_blocks"]
+    if sparse != full or full >= work.size // (2 * MIB) and work.size > 100 * MIB:
+        sys.exit(f"{sparse} blocks of a sparse file, {full} of a full one")
+
+
+def case_failure_leaves_nothing(work):
+    before = set(os.listdir(work.folder))
+    run(work.tool, "convert", work.folder / "missing.vhd", work.path("x.vhd"), status=1)
+    run(work.tool, "create", work.path("x.vhd"), "1000", status=1)
+    run(work.tool, "create", work.path("x.vhd"), "ten", status=2)
+    run(work.tool, "convert", work.raw, work.raw, status=1)  # the target is there already
+    if set(os.listdir(work.folder)) != before:
+        sys.exit(f"left behind: {set(os.listdir(work.folder)) - before}")
+
+
+def case_check_names_each_wrong_entry(work):
+    path = work.convert(work.raw, "broken.vhd")
+    with open(path, "r+b") as file:
+        file.seek(1536)
+        file.write(b"\x00\x00\x00\x00\x7f\xff\xff\xff")
+    report = json.loads(subprocess.run([work.tool, "check", "--json", path], check=False,
+                                       capture_output=True).stdout)
+    found = {(one["field"], one["offset"]) for one in report["findings"]}
+    if report["sound"] or not {("table entry 0", 1536), ("table entry 1", 1540)} <= found:
+        sys.exit(f"check says {report}")
+    run(work.tool, "check", path, status=1)
+
+
+def main():
+    bin_folder, case = pathlib.Path(sys.argv[1]).resolve(), globals()["case_" + sys.argv[2]]
+    with tempfile.TemporaryDirectory(prefix="viridian-interop-") as folder:
+        for size in SIZES:
+            case(Work(bin_folder, pathlib.Path(folder), size))
+
+
+main()

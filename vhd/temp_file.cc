@@ -24,7 +24,8 @@ std::string temporary_path(const std::string& final_path) {
 
 Unexpected exists(const std::string& path) {
   return fail(ErrorKind::kInvalidArgument,
-              "{}: exists already; give another name or allow it to be replaced", path);
+              "{}: exists already; give another name or allow it to be replaced (vhdtool: --force)",
+              path);
 }
 
 }  // namespace
@@ -64,6 +65,16 @@ TempFile::~TempFile() {
 }
 
 Result<void> TempFile::complete() {
+  // The bytes before the name, and the name before anybody is told: a cut leaves all or nothing.
+  if (::fsync(fd_.get()) != 0) return fail_errno(final_path_, errno);
+  VIRIDIAN_TRY(give_final_name());
+  const std::string folder = std::filesystem::path(final_path_).parent_path().string();
+  const UniqueFd fd(::open(folder.empty() ? "." : folder.c_str(), O_RDONLY | O_DIRECTORY));
+  if (!fd || ::fsync(fd.get()) != 0) return fail_errno(final_path_, errno);
+  return {};
+}
+
+Result<void> TempFile::give_final_name() {
   const unsigned flags = replace_ ? 0 : RENAME_NOREPLACE;
   if (::renameat2(AT_FDCWD, path_.c_str(), AT_FDCWD, final_path_.c_str(), flags) == 0) {
     path_.clear();

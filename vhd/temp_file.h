@@ -21,10 +21,12 @@ class TempFile {
   const std::string& path() const { return path_; }
   const std::string& final_path() const { return final_path_; }
 
+  // Durable when it returns. After an error the file may or may not have its name.
   Result<void> complete();
 
  private:
   TempFile() = default;
+  Result<void> give_final_name();
 
   UniqueFd fd_;
   std::string path_;  // empty once it is complete

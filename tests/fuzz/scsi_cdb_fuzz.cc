@@ -1,10 +1,12 @@
-// Any CDB with any data on a SCSI disk: each command must end once, and no byte outside the guest's
-// buffer may be touched (the sanitizer watches). Input: flags, 16 bytes of CDB, then the data.
+// Any CDB with any data on a SCSI disk or a DVD drive: each command must end once, and no byte
+// outside the guest's buffer may be touched (the sanitizer watches). Input: flags, 16 bytes of CDB,
+// then the data.
 #include <algorithm>
 #include <vector>
 
 #include "io/ram_disk.h"
 #include "storvsp/scsi_disk.h"
+#include "storvsp/scsi_dvd.h"
 
 namespace viridian::storvsp {
 namespace {
@@ -38,8 +40,10 @@ void run_one(io::Reactor& reactor, LogicalUnit& unit, std::span<const uint8_t> i
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   static const auto kReactor = std::move(*viridian::io::Reactor::create());
   static viridian::io::RamDisk disk(*kReactor, 64);
-  viridian::storvsp::ScsiDisk unit(*kReactor, disk);
   if (size < 1 + viridian::storvsp::kMaxCdbLength) return 0;
+  viridian::storvsp::ScsiDisk unit(*kReactor, disk);
+  viridian::storvsp::ScsiDvd dvd(*kReactor, disk);
   viridian::storvsp::run_one(*kReactor, unit, {data, size});
+  viridian::storvsp::run_one(*kReactor, dvd, {data, size});
   return 0;
 }

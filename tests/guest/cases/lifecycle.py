@@ -21,7 +21,7 @@ def reset_starts_it_again(lab: Lab) -> None:
     offset = 5 << 20
     disk.write(offset, mark)
     script = f"""
-expect_disk boot storvsc_host_t
+expect_disk boot storvsc_host
 guestio read /dev/$disk {offset} 512 512 /tmp/mark
 if ! grep -q seen /tmp/mark; then
   note first boot
@@ -43,18 +43,18 @@ def driver_is_loaded_again(lab: Lab) -> None:
     disk = make_disk(folder, "data", "dynamic")
     sums = disk.sha256(1 << 20, 128 << 10)
     read = f"read_matches 'read' {1 << 20} {128 << 10} 65536 {sums}\n"
-    script = f"expect_disk data storvsc_host_t\n{read}" + """
+    script = f"expect_disk data storvsc_host\n{read}" + """
 for round in 1 2; do
   check "unload" rmmod hv_storvsc
   [ -z "$(disks_labelled data)" ] || fail "the disk is still there"
   check "load" insmod /modules/hv_storvsc.ko
-  expect_disk data storvsc_host_t
+  expect_disk data storvsc_host
 """ + read + "done\n" + """
 check "unload" rmmod hv_storvsc
 check "unload vmbus" rmmod hv_utils hv_vmbus
 check "load vmbus" insmod /modules/hv_vmbus.ko
 check "load" insmod /modules/hv_storvsc.ko
-expect_disk data storvsc_host_t
+expect_disk data storvsc_host
 """ + read
     run = lab.boot(folder, [f"scsi0:0={disk.file.name}"], script=script, cpus=2)
     run.expect_end(allowed=ALLOWED)

@@ -42,8 +42,8 @@ STAY_ON_IDE = "ata_piix.prefer_ms_hyperv=0"
 PIO = Path("ide_pio", IDE_ADDRESSES, "ata_piix", "ide", f"{STAY_ON_IDE} libata.dma=0",
            "PIO")
 DMA = Path("ide_dma", IDE_ADDRESSES, "ata_piix", "ide", STAY_ON_IDE, "DMA")
-ACCELERATOR = Path("accelerator", IDE_ADDRESSES, "storvsc_host_t", "storage", "", "VMBus")
-SCSI = Path("scsi", SCSI_ADDRESSES, "storvsc_host_t", "storage", "", "VMBus")
+ACCELERATOR = Path("accelerator", IDE_ADDRESSES, "storvsc_host", "storage", "", "VMBus")
+SCSI = Path("scsi", SCSI_ADDRESSES, "storvsc_host", "storage", "", "VMBus")
 
 
 def guest_script(disk: Disk, path: Path, files: dict[str, bytes]) -> str:

@@ -56,7 +56,7 @@ wait_for_disk() {
   return 1
 }
 
-# The driver that serves a disk: ata_piix, or storvsc_host_t.
+# The driver that serves a disk, as its SCSI host says: ata_piix or storvsc_host.
 disk_driver() {
   host=$(readlink -f "/sys/block/$1/device" | sed 's|.*/\(host[0-9]*\)/.*|\1|')
   cat "/sys/class/scsi_host/$host/proc_name"

@@ -4,6 +4,8 @@ A list's order is the order of loading: each module after its dependencies. Thos
 modules themselves (.modinfo, "depends="), since an unpacked package has no modules.dep.
 """
 
+import hashlib
+import os
 import re
 import shutil
 from collections.abc import Iterable, Mapping
@@ -11,7 +13,7 @@ from pathlib import Path
 
 from .cpio import CpioArchive
 from .kernel import Kernel
-from .paths import Unavailable
+from .paths import CACHE, Unavailable
 
 FOLDERS = ("bin", "dev", "proc", "sys", "tmp", "mnt", "modules")
 
@@ -55,9 +57,24 @@ def load_order(kernel: Kernel, wanted: Iterable[str]) -> list[Path]:
     return order
 
 
+def cached(name: str, kernel: Kernel, init: Path, modules: Mapping[str, list[str]],
+           files: Mapping[str, Path]) -> Path:
+    """The file system in the cache, under a name made of everything that it is built from.
+
+    `modules` maps a list's name to its modules; /modules/<list> holds the paths to load."""
+    key = hashlib.sha256(repr((kernel.version, sorted(modules.items()), sorted(files))).encode())
+    for path in (init, find_busybox(), *files.values(), Path(__file__)):
+        key.update(hashlib.sha256(path.read_bytes()).digest())
+    image = CACHE / f"{name}-{key.hexdigest()[:16]}.cpio"
+    if not image.exists():
+        partial = image.with_suffix(f".{os.getpid()}")
+        partial.write_bytes(build(kernel, init.read_bytes(), modules, files))
+        partial.rename(image)
+    return image
+
+
 def build(kernel: Kernel, init: bytes, modules: Mapping[str, list[str]],
           files: Mapping[str, Path]) -> bytes:
-    """`modules` maps a list's name to its modules; /modules/<list> holds the paths to load."""
     archive = CpioArchive()
     for folder in FOLDERS:
         archive.folder(folder)

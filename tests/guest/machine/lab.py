@@ -8,7 +8,7 @@ from pathlib import Path
 
 from . import initramfs
 from .kernel import Kernel
-from .paths import BIN, CACHE, GUEST_TESTS
+from .paths import BIN, GUEST_TESTS
 from .place import LineSink, Outcome, Place
 
 VMM = BIN / "vmm-minimal"
@@ -59,18 +59,10 @@ class GuestRun:
 
 
 def guest_image(kernel: Kernel) -> Path:
-    """The tested guest's file system without a case; built again when its parts are newer."""
-    image = CACHE / f"guest-{kernel.version}.cpio"
-    parts = [GUEST_TESTS / "guest" / "init", GUEST_TESTS / "guest" / "lib.sh", BIN / "guestio"]
-    newest = max(path.stat().st_mtime for path in [*parts, Path(__file__),
-                                                   Path(initramfs.__file__)])
-    if not image.exists() or image.stat().st_mtime < newest:
-        content = initramfs.build(kernel, parts[0].read_bytes(), MODULE_LISTS,
-                                  {"lib.sh": parts[1], "bin/guestio": parts[2]})
-        partial = image.with_suffix(".partial")
-        partial.write_bytes(content)
-        partial.rename(image)
-    return image
+    """The tested guest's initial RAM file system, without a case."""
+    folder = GUEST_TESTS / "guest"
+    return initramfs.cached("guest", kernel, folder / "init", MODULE_LISTS,
+                            {"lib.sh": folder / "lib.sh", "bin/guestio": BIN / "guestio"})
 
 
 class Lab:

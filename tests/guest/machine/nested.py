@@ -17,7 +17,7 @@ from pathlib import Path
 
 from . import initramfs
 from .kernel import Kernel
-from .paths import CACHE, Unavailable
+from .paths import Unavailable
 from .place import TIMED_OUT, LineSink, Outcome, quoted
 
 MODULES = ["virtio_pci", "9pnet_virtio", "9p", "virtio_blk", "crc32c_generic", "ext4", "kvm-amd"]
@@ -29,19 +29,6 @@ SCRATCH_BYTES = 8 << 30
 START_LIMIT_S = 120
 COPY_LIMIT_S = 60
 QEMU = "qemu-system-x86_64"
-
-
-def outer_image(kernel: Kernel) -> Path:
-    """The initial RAM file system; named by the kernel and rebuilt when outer_init is newer."""
-    source = Path(__file__).with_name("outer_init")
-    image = CACHE / f"outer-{kernel.version}.cpio"
-    newest = max(path.stat().st_mtime for path in Path(__file__).parent.iterdir() if path.is_file())
-    if not image.exists() or image.stat().st_mtime < newest:
-        content = initramfs.build(kernel, source.read_bytes(), {"outer": MODULES}, {})
-        partial = image.with_suffix(".partial")
-        partial.write_bytes(content)
-        partial.rename(image)
-    return image
 
 
 def make_scratch(path: Path) -> None:
@@ -65,6 +52,8 @@ class NestedMachine:
         self.kernel = kernel
         self.session = session
         self.starts = 0
+        self.initrd = initramfs.cached("outer", kernel, Path(__file__).with_name("outer_init"),
+                                       {"outer": MODULES}, {})
         (session / "scratch").mkdir(exist_ok=True)
         self._start()
 
@@ -91,7 +80,7 @@ class NestedMachine:
         command = [
             QEMU, "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot",
             "-accel", "tcg,thread=multi", "-cpu", CPU, "-smp", "2", "-m", str(MEMORY_MIB),
-            "-kernel", str(self.kernel.image), "-initrd", str(outer_image(self.kernel)),
+            "-kernel", str(self.kernel.image), "-initrd", str(self.initrd),
             "-append", "console=ttyS0 quiet panic=-1 mitigations=off tsc=reliable nokaslr "
                        f"viridian.session={self.session}",
             "-serial", f"file:{self.console}",

@@ -35,18 +35,18 @@ note "VMBus version $(dmesg | sed -n 's/.*Vmbus version:\\(.*\\)/\\1/p')"
 for device in /sys/bus/vmbus/devices/*; do
   note "VMBus device $(cat $device/class_id) $(readlink -f $device/driver | sed 's|.*/||')"
 done
-expect_disk boot storvsc_host_t
+expect_disk boot storvsc_host
 note "the same disk is now $disk, through VMBus"
 check "read the same 1 MiB" guestio read /dev/$disk 0 {MIB} 65536 /tmp/vmbus
 check "both paths read the same bytes" cmp /tmp/ide /tmp/vmbus
 
-mkdir /root
+mkdir -p /root
 check "mount the root file system" mount -t ext4 /dev/$disk /root
 check "its files match the checksums made outside" chroot /root /bin/sh /verify.sh
 check "write a file into it" cp /report /root/report
 check "unmount" umount /root
 
-expect_disk data storvsc_host_t
+expect_disk data storvsc_host
 note "$disk: the data disk, on the SCSI controller"
 check "write 1 MiB by 64 KiB" guestio write /dev/$disk {DATA_AT} {DATA_BYTES} 65536 /data
 check "flush" guestio flush /dev/$disk

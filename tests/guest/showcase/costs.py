@@ -33,8 +33,8 @@ STAY_ON_IDE = "ata_piix.prefer_ms_hyperv=0"
 PATHS = (
     Path("IDE, PIO", "boot", "ata_piix", "ide", f"{STAY_ON_IDE} libata.dma=0"),
     Path("IDE, bus-master DMA", "boot", "ata_piix", "ide", STAY_ON_IDE),
-    Path("StorVSP, IDE accelerator", "boot", "storvsc_host_t", "storage"),
-    Path("StorVSP, SCSI", "data", "storvsc_host_t", "storage"),
+    Path("StorVSP, IDE accelerator", "boot", "storvsc_host", "storage"),
+    Path("StorVSP, SCSI", "data", "storvsc_host", "storage"),
 )
 
 

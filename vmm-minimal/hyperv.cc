@@ -257,14 +257,15 @@ void Hyperv::reset() noexcept {
 
 void Hyperv::append_stats(Stats& stats) const {
   auto append = [&](const char* name, uint64_t value) {
-    if (value != 0) stats.push_back({"hypercalls", name, value});
+    if (value != 0) stats.push_back({"hyperv", name, value});
   };
   append("post_message", posts_.load());
   append("signal_event_by_exit", slow_signals_.load());
   append("missed_doorbells", missed_doorbells_.load());
   append("other", other_calls_.load());
-  append("guest_errors", faults_.total());
   append("guest_panics", crashes_.load());
+  append("unknown_msrs", faults_.of(HypervFault::kUnknownMsr));
+  append("guest_errors", faults_.total() - faults_.of(HypervFault::kUnknownMsr));
 }
 
 }  // namespace viridian::vmm

@@ -8,8 +8,6 @@
 namespace viridian::vmm {
 namespace {
 
-constexpr unsigned kPortSpace = 65536;
-
 void count(std::atomic<uint64_t>& counter) { counter.fetch_add(1, std::memory_order_relaxed); }
 
 }  // namespace
@@ -21,6 +19,10 @@ IoBus::IoBus() {
 
 bool IoBus::claim(unsigned index, pci::PortRange range) noexcept {
   bool all_free = true;
+  PortEntry& entry = ports_[index];
+  entry.first = std::min<unsigned>(entry.first, range.base);
+  entry.end =
+      std::max<unsigned>(entry.end, std::min(unsigned{range.base} + range.count, kPortSpace));
   for (unsigned port = range.base; port < unsigned{range.base} + range.count; ++port) {
     if (port >= kPortSpace) return false;
     uint8_t expected = kNobody;
@@ -62,10 +64,13 @@ Result<void> IoBus::add_mmio(std::string_view name, MmioDevice& device, uint64_t
 }
 
 void IoBus::set_ranges(unsigned index, std::span<const pci::PortRange> ranges) noexcept {
-  for (auto& owner : owner_) {
+  PortEntry& entry = ports_[index];
+  for (unsigned port = entry.first; port < entry.end; ++port) {
     uint8_t expected = static_cast<uint8_t>(index);
-    owner.compare_exchange_strong(expected, kNobody, std::memory_order_acq_rel);
+    owner_[port].compare_exchange_strong(expected, kNobody, std::memory_order_acq_rel);
   }
+  entry.first = kPortSpace;
+  entry.end = 0;
   for (const pci::PortRange& range : ranges)
     claim(index, range);
 }

@@ -40,7 +40,7 @@ class IoBus {
   Result<void> add_mmio(std::string_view name, MmioDevice& device, uint64_t base, uint64_t size);
 
   // Moves device `index` to `ranges` (empty: nowhere). Where another device already is, that one
-  // stays: a guest cannot put a BAR over a fixed port.
+  // stays: a guest cannot put a BAR over a fixed port. One thread at a time for each device.
   void set_ranges(unsigned index, std::span<const pci::PortRange> ranges) noexcept;
 
   // A guest's IN/OUT or INS/OUTS: `bytes` is a whole number of units of `width` for one port.
@@ -54,12 +54,15 @@ class IoBus {
   void append_stats(Stats& stats) const;
 
  private:
+  static constexpr unsigned kPortSpace = 65536;
+
   struct Counts {
     std::atomic<uint64_t> reads{0}, writes{0}, string_reads{0}, string_writes{0};
   };
   struct PortEntry {
     std::string name;
     pci::PortDevice* device = nullptr;
+    unsigned first = kPortSpace, end = 0;  // every port it owns is in between
     Counts counts;
   };
   struct MmioEntry {
@@ -74,7 +77,7 @@ class IoBus {
   MmioEntry* find_mmio(uint64_t address, size_t width) noexcept;
 
   static constexpr uint8_t kNobody = 0xFF;
-  std::array<std::atomic<uint8_t>, 65536> owner_;  // of each port: an index into ports_
+  std::array<std::atomic<uint8_t>, kPortSpace> owner_;  // of each port: an index into ports_
   std::array<PortEntry, kMaxPortDevices> ports_;
   size_t port_count_ = 0;
   std::array<MmioEntry, kMaxMmioDevices> mmio_;

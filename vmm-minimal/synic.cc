@@ -218,7 +218,7 @@ bool Synic::post_message(uint32_t index, std::span<const std::byte> payload) noe
   }
   Vp::Queued& entry = vp.queue[(vp.first + vp.queued++) % kMaxQueuedMessages];
   entry.length = static_cast<uint32_t>(payload.size());
-  std::memcpy(entry.payload.data(), payload.data(), payload.size());
+  std::copy(payload.begin(), payload.end(), entry.payload.begin());
   drain(vp);
   return true;
 }

@@ -5,52 +5,13 @@
 
 #include <cstring>
 
+#include "tests/unit/vmm-minimal/fake_pci_function.h"
 #include "tests/unit/vmm-minimal/fakes.h"
 #include "vmm-minimal/legacy_ports.h"
 #include "vmm-minimal/pci_bridges.h"
 
 namespace viridian::vmm {
 namespace {
-
-class Probe final : public pci::PciFunction {
- public:
-  Probe()
-      : config_({.vendor_id = 0x1234,
-                 .device_id = 0x5678,
-                 .class_code = 2,
-                 .subclass = 0,
-                 .prog_interface = 0,
-                 .revision = 1,
-                 .interrupt_pin = 1}) {
-    config_.add_bar(0, pci::BarKind::kIo, 16);
-    config_.add_bar(1, pci::BarKind::kMemory32, 4096);
-  }
-  pci::Gate& gate() noexcept override { return gate_; }
-  pci::ConfigSpace& config() noexcept override { return config_; }
-  uint32_t bar_read(unsigned bar, uint32_t offset, unsigned width) noexcept override {
-    held &= !gate_.try_lock();
-    return bar << 16 | offset << 8 | width;
-  }
-  void bar_write(unsigned bar, uint32_t offset, unsigned, uint32_t value) noexcept override {
-    held &= !gate_.try_lock();
-    last_bar = bar;
-    last_offset = offset;
-    last_value = value;
-    ++writes;
-  }
-  void reset() noexcept override {
-    config_.reset();
-    ++resets;
-  }
-
-  bool held = true;
-  unsigned last_bar = 9, writes = 0, resets = 0;
-  uint32_t last_offset = 0, last_value = 0;
-
- private:
-  pci::Gate gate_;
-  pci::ConfigSpace config_;
-};
 
 class PciBusTest : public testing::Test {
  protected:
@@ -95,7 +56,7 @@ class PciBusTest : public testing::Test {
 
   IoBus io;
   StaticFunction host{kHostBridge}, isa{kIsaBridge};
-  Probe probe;
+  FakePciFunction probe;
   std::unique_ptr<PciBus> bus;
 };
 
@@ -249,7 +210,7 @@ TEST_F(PciBusTest, ResetTakesTheBarsAway) {
 }
 
 TEST_F(PciBusTest, APlaceIsTakenOnce) {
-  Probe other;
+  FakePciFunction other;
   EXPECT_FALSE(bus->add(5, 0, "other", other));
   EXPECT_FALSE(bus->add(32, 0, "other", other));
   EXPECT_FALSE(bus->add(0, 8, "other", other));

@@ -197,6 +197,13 @@ TEST_F(SynicTest, AMessageFillsTheSlotAndInterrupts) {
   EXPECT_EQ(backend.interrupts(), 1u);
 }
 
+TEST_F(SynicTest, AMessageMayBeEmpty) {
+  enable();
+  ASSERT_TRUE(synic.post_message(0, {}));
+  EXPECT_EQ(slot().type.get(), hv::kMessageChannel);
+  EXPECT_EQ(slot().payload_size, 0);
+}
+
 TEST_F(SynicTest, TheLongestMessageFits) {
   enable();
   ASSERT_TRUE(synic.post_message(0, bytes_of(std::string(240, 'm'))));

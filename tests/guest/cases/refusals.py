@@ -19,7 +19,7 @@ def digests(folder: Path) -> dict[str, str]:
 def expect_refusal(lab: Lab, folder: Path, arguments: list[str], *named: str) -> None:
     """Refused at once, by one line that holds each of `named`."""
     before = digests(folder)
-    command = [str(VMM), "--memory", "64M", "--no-stdin", *arguments]
+    command = [str(VMM), "--memory", "256M", "--no-stdin", *arguments]
     outcome = lab.run(folder, command)
     said = [line for line in outcome.lines if line.strip()]
     told = f"{' '.join(arguments)}: exit code {outcome.code}, said {said}"

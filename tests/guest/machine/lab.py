@@ -18,7 +18,8 @@ IDE = ["libata", "ata_piix", "crct10dif_generic", "sd_mod"]
 VMBUS = [*IDE, "hv_vmbus", "hv_utils"]
 STORAGE = [*IDE, "hv_vmbus", "hv_utils", "hv_storvsc"]
 ROOT = [*STORAGE, "crc32c_generic", "ext4"]
-MODULE_LISTS = {"ide_only": IDE, "ide": VMBUS, "storage": STORAGE, "root": ROOT}
+MODULE_LISTS = {"ide_only": IDE, "ide": VMBUS, "storage": STORAGE,
+                "cdrom": [*STORAGE, "sr_mod"], "root": ROOT}
 
 MARK = "VIRIDIAN "
 STATS = "stats.json"

@@ -13,7 +13,7 @@ from machine.lab import Failure, GuestRun, Lab
 from .screen import Screen
 
 REQUEST = 10 * KIB
-READS = WRITES = 100
+READS = WRITES = 40
 REQUESTS = READS + WRITES
 AT = 2 * MIB
 
@@ -27,6 +27,7 @@ class Path:
     driver: str
     modules: str
     append: str = ""
+    at_once: int = 1
 
 
 STAY_ON_IDE = "ata_piix.prefer_ms_hyperv=0"
@@ -35,6 +36,7 @@ PATHS = (
     Path("IDE, bus-master DMA", "boot", "ata_piix", "ide", STAY_ON_IDE),
     Path("StorVSP, IDE accelerator", "boot", "storvsc_host", "storage"),
     Path("StorVSP, SCSI", "data", "storvsc_host", "storage"),
+    Path("StorVSP, SCSI, 8 at once", "data", "storvsc_host", "storage", at_once=8),
 )
 
 
@@ -45,8 +47,10 @@ class Cost:
     interrupts: int
 
     def __sub__(self, other: "Cost") -> "Cost":
-        return Cost(self.exits - other.exits, self.doorbells - other.doorbells,
-                    self.interrupts - other.interrupts)
+        # Two boots may differ by a message or two: never below nothing.
+        return Cost(*(max(mine - theirs, 0) for mine, theirs in (
+            (self.exits, other.exits), (self.doorbells, other.doorbells),
+            (self.interrupts, other.interrupts))))
 
 
 def total(stats: Stats, groups: str, *names: str) -> int:
@@ -65,26 +69,38 @@ def cost_of(stats: Stats) -> Cost:
     return Cost(exits, total(stats, "storvsp", "wakes"), interrupts)
 
 
+def io_script(at_once: int) -> str:
+    """Several programs, each with its share of the requests, write a piece of the disk and read it
+    back."""
+    length = WRITES // at_once * REQUEST
+    script = ""
+    for way, file in (("write", "/data"), ("read", "/tmp/back.$i")):
+        script += f"""
+for i in $(seq {at_once}); do
+  check "{way}" guestio {way} /dev/$disk $(({AT} + i * {length})) {length} {REQUEST} {file} &
+done
+wait
+"""
+    return script + f'for i in $(seq {at_once}); do check compare cmp /data /tmp/back.$i; done\n'
+
+
 def measure(lab: Lab, path: Path, requests: bool) -> GuestRun:
     folder = lab.folder(f"cost_{len(list(lab.session.iterdir()))}")
     boot, data = make_disk(folder, "boot", "dynamic"), make_disk(folder, "data", "dynamic")
-    length = READS * REQUEST
     script = f"expect_disk {path.disk} {path.driver}\n"
     if requests:
-        script += (f"check write guestio write /dev/$disk {AT} {length} {REQUEST} /data\n"
-                   f"check read guestio read /dev/$disk {AT} {length} {REQUEST} /tmp/back\n"
-                   "check compare cmp /data /tmp/back\n")
+        script += io_script(path.at_once)
     run = lab.boot(folder, [f"ide0:0={boot.file.name}", f"scsi0:0={data.file.name}"], script=script,
                    modules=path.modules, append=path.append,
-                   files={"data": random_bytes("cost", length)})
+                   files={"data": random_bytes("cost", WRITES // path.at_once * REQUEST)})
     if run.said("fail") or not run.said("end") or run.outcome.code != 0:
         raise Failure(f"{path.name}: the guest failed; all it said: {run.log}")
     return run
 
 
 def show(screen: Screen, lab: Lab) -> None:
-    screen.step(f"What a request costs: {WRITES} writes and {READS} reads of {REQUEST // KIB} KiB, "
-                "one after another")
+    screen.step(f"What a request costs: {WRITES} writes and {READS} reads of {REQUEST // KIB} KiB")
+    screen.say("One after another, where nothing else is said.")
     rows = []
     idle: dict[str, Cost] = {}
     for path in PATHS:

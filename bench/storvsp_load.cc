@@ -30,8 +30,7 @@ void fill(io::RamDisk& disk) {
 }  // namespace
 
 StorvspLoad::StorvspLoad(uint32_t depth)
-    : depth_(depth),
-      reactor_(make_reactor()),
+    : reactor_(make_reactor()),
       disk_(*reactor_, kDiskBytes / io::kSectorSize),
       guest_(*reactor_),
       controller_(*reactor_, storvsp::scsi_identity(0, 0)),

@@ -57,7 +57,6 @@ class StorvspLoad {
   void submit();
   void receive(PathCounts& counts);
 
-  uint32_t depth_;
   std::unique_ptr<io::Reactor> reactor_;
   io::RamDisk disk_;
   vmbus::FakeGuest guest_;

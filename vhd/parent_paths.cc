@@ -69,7 +69,7 @@ std::vector<ParentCandidate> parent_candidates(const Image& child, const OpenPol
 
 std::string posix_from_windows(std::string_view path, const OpenPolicy& policy) {
   if (!has_drive(path)) return with_slashes(path);
-  const std::string rest = with_slashes(path.substr(2));
+  std::string rest = with_slashes(path.substr(2));
   for (const Drive& drive : policy.drives) {
     if (lower(drive.letter) == lower(path[0])) return drive.folder + "/" + rest;
   }

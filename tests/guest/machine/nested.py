@@ -78,6 +78,7 @@ class NestedMachine:
     def _start_qemu(self, control: int) -> subprocess.Popen[bytes]:
         p9 = "security_model=none,multidevs=remap"
         command = [
+            "setpriv", "--pdeathsig", "KILL",  # QEMU must not outlive a runner that is killed
             QEMU, "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot",
             "-accel", "tcg,thread=multi", "-cpu", CPU, "-smp", "2", "-m", str(MEMORY_MIB),
             "-kernel", str(self.kernel.image), "-initrd", str(self.initrd),
@@ -128,11 +129,13 @@ class NestedMachine:
     def _script(self, folder: Path, command: list[str]) -> str:
         work = quoted([f"{self.session}/scratch/work"])
         home = quoted([str(folder)])
+        # Without owners: root in there is whoever runs QEMU out here.
+        copy = "cp -R --preserve=mode,timestamps --sparse=always"
         return (f"export TMPDIR={work} LC_ALL=C PATH=/usr/sbin:/usr/bin:/sbin:/bin\n"
-                f"cp -a --sparse=always {home} {work} && cd {work} || exit 125\n"
+                f"{copy} {home} {work} && cd {work} || exit 125\n"
                 f"{quoted(command)}\n"
                 "code=$?\n"
-                f"cp -a --update --sparse=always {work}/. {home}/ || exit 125\n"
+                f"{copy} --update {work}/. {home}/ || exit 125\n"
                 f"cd / && rm -rf {work}\n"
                 "exit $code\n")
 

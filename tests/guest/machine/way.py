@@ -36,7 +36,9 @@ def why_not_native(kernel: Kernel, session: Path) -> str | None:
     if run.outcome.timed_out:
         return f"a stock kernel did not boot and power off in {PROBE_LIMIT_S} s"
     reason = [line for line in run.outcome.lines if line.strip()]
-    return f"a stock kernel does not boot: {reason[-1] if reason else run.outcome.code}"
+    # Up to its first semicolon: the rest of the line is advice.
+    told = reason[-1].split(";")[0] if reason else f"exit code {run.outcome.code}"
+    return f"a stock kernel does not boot: {told}"
 
 
 def this_host() -> tuple[Place, str]:

@@ -1,11 +1,12 @@
 /* guestio: reads or writes a block device in requests of an exact size, past the page cache.
  *
  *   guestio read  DEVICE OFFSET LENGTH REQUEST FILE      copies from the device to FILE
- *   guestio write DEVICE OFFSET LENGTH REQUEST FILE      copies FILE's first LENGTH bytes to the device
- *   guestio flush DEVICE                                 fsync: a flush request to the disk
+ *   guestio write DEVICE OFFSET LENGTH REQUEST FILE      copies FILE's first LENGTH bytes to the
+ * device guestio flush DEVICE                                 fsync: a flush request to the disk
  *
- * O_DIRECT makes each read() and write() one request of the disk (as far as the driver's limits go), so
- * requests can be counted. A static C program: it runs in an initial RAM file system without libraries.
+ * O_DIRECT makes each read() and write() one request of the disk (as far as the driver's limits
+ * go), so requests can be counted. A static C program: it runs in an initial RAM file system
+ * without libraries.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -27,7 +28,8 @@ static int copy(int from, int to, char* buffer, long long length, size_t request
   while (length > 0) {
     size_t wanted = length < (long long)request ? (size_t)length : request;
     ssize_t got = device_is_source ? pread(from, buffer, wanted, *at) : read(from, buffer, wanted);
-    if (got != (ssize_t)wanted) return fail("short read from", device_is_source ? "device" : "file");
+    if (got != (ssize_t)wanted)
+      return fail("short read from", device_is_source ? "device" : "file");
     ssize_t put = device_is_source ? write(to, buffer, wanted) : pwrite(to, buffer, wanted, *at);
     if (put != (ssize_t)wanted) return fail("short write to", device_is_source ? "file" : "device");
     *at += (long long)wanted;
@@ -65,6 +67,6 @@ int main(int argc, char** argv) {
              : reading                 ? open(argv[6], O_WRONLY | O_CREAT | O_TRUNC, 0644)
                                        : open(argv[6], O_RDONLY);
   if (file < 0) return fail("open", argv[6]);
-  return copy(reading ? device : file, reading ? file : device, buffer, length, (size_t)request, &at,
-              reading);
+  return copy(reading ? device : file, reading ? file : device, buffer, length, (size_t)request,
+              &at, reading);
 }

@@ -7,7 +7,13 @@ enum { kGuestOsId = 0x40000000, kHypercall = 0x40000001, kVpIndex = 0x40000002 }
 enum { kScontrol = 0x40000080, kSiefp = 0x40000082, kSimp = 0x40000083, kEom = 0x40000084 };
 enum { kSint = 2, kSintMsr = 0x40000090 + kSint, kPolling = 1 << 18 };
 enum { kPostMessage = 0x5C, kSignalEventFast = 0x1005D, kUnknownCall = 0x0FFF };
-enum { kOffer = 1, kRequestOffers = 3, kAllOffers = 4, kInitiateContact = 14, kVersionResponse = 15 };
+enum {
+  kOffer = 1,
+  kRequestOffers = 3,
+  kAllOffers = 4,
+  kInitiateContact = 14,
+  kVersionResponse = 15
+};
 enum { kNewConnection = 4, kUnknownConnection = 0x7777, kVersion53 = 5 << 16 | 3 };
 enum { kPatience = 20000000, kMaxOffers = 64 };
 
@@ -41,7 +47,8 @@ static uint64_t post(uint32_t connection, const uint32_t* words, uint32_t count)
   input->reserved = 0;
   input->type = 1;
   input->size = count * 4;
-  for (uint32_t i = 0; i < count; ++i) input->payload[i] = words[i];
+  for (uint32_t i = 0; i < count; ++i)
+    input->payload[i] = words[i];
   return hypercall(kPostMessage, kHypercallInput);
 }
 
@@ -50,7 +57,8 @@ static int receive(uint32_t* words) {
   volatile struct Message* slot = (volatile struct Message*)(uintptr_t)(kMessagePage + kSint * 256);
   for (int i = 0; i < kPatience; ++i) {
     if (__atomic_load_n(&slot->type, __ATOMIC_ACQUIRE) == 0) continue;
-    for (int word = 0; word < 60; ++word) words[word] = slot->payload[word];
+    for (int word = 0; word < 60; ++word)
+      words[word] = slot->payload[word];
     __atomic_store_n(&slot->type, 0, __ATOMIC_SEQ_CST);
     if (slot->flags & 1) write_msr(kEom, 0);
     return 1;

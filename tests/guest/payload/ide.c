@@ -1,5 +1,6 @@
 /* The IDE half: IDENTIFY, a read and a write by PIO, and a read and a write by bus-master DMA.
- * ATA/ATAPI-6 (task file), Intel PIIX4 data sheet (bus master), PCI 2.1 (configuration mechanism 1).
+ * ATA/ATAPI-6 (task file), Intel PIIX4 data sheet (bus master), PCI 2.1 (configuration mechanism
+ * 1).
  */
 #include "machine.h"
 
@@ -18,7 +19,8 @@ static uint32_t crc32(const uint8_t* bytes, uint32_t length) {
   uint32_t crc = ~0u;
   for (uint32_t i = 0; i < length; ++i) {
     crc ^= bytes[i];
-    for (int bit = 0; bit < 8; ++bit) crc = (crc >> 1) ^ (crc & 1 ? 0xEDB88320u : 0);
+    for (int bit = 0; bit < 8; ++bit)
+      crc = (crc >> 1) ^ (crc & 1 ? 0xEDB88320u : 0);
   }
   return ~crc;
 }
@@ -80,7 +82,8 @@ static int enable_bus_master(void) {
   return 0;
 }
 
-/* One PRD entry for the whole buffer. Returns the bus master's status: 4 is "interrupt, no error". */
+/* One PRD entry for the whole buffer. Returns the bus master's status: 4 is "interrupt, no error".
+ */
 static uint8_t dma(uint8_t command, uint32_t lba, uint8_t count) {
   volatile uint32_t* table = (volatile uint32_t*)(uintptr_t)kDmaTable;
   table[0] = kBuffer;
@@ -91,14 +94,16 @@ static uint8_t dma(uint8_t command, uint32_t lba, uint8_t count) {
   issue(command, lba, count);
   out8(kBusMasterBase, command == kReadDma ? 0x09 : 0x01);
   uint8_t status = 0;
-  for (int i = 0; i < kPatience && (status & 0x04) == 0; ++i) status = in8(kBusMasterBase + 2);
+  for (int i = 0; i < kPatience && (status & 0x04) == 0; ++i)
+    status = in8(kBusMasterBase + 2);
   out8(kBusMasterBase, 0);
   wait_status(0);
   return status & 0x07;
 }
 
 static void fill(uint8_t* bytes, uint8_t seed) {
-  for (uint32_t i = 0; i < kCount * kSectorBytes; ++i) bytes[i] = (uint8_t)(seed + i * 7 + (i >> 8));
+  for (uint32_t i = 0; i < kCount * kSectorBytes; ++i)
+    bytes[i] = (uint8_t)(seed + i * 7 + (i >> 8));
 }
 
 void test_ide(void) {
@@ -120,7 +125,8 @@ void test_ide(void) {
     print("no IDE function\n");
     return;
   }
-  for (uint32_t i = 0; i < kCount * kSectorBytes; ++i) bytes[i] = 0;
+  for (uint32_t i = 0; i < kCount * kSectorBytes; ++i)
+    bytes[i] = 0;
   print_value("dma_read_status", dma(kReadDma, kReadLba + kCount, kCount));
   print_value("dma_read_crc", crc32(bytes, kCount * kSectorBytes));
   fill(bytes, 2);

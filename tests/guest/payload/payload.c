@@ -1,6 +1,7 @@
-/* A guest of its own for any /dev/kvm, also one that cannot run a stock kernel: drives the IDE ports
- * and the hypercall page directly, prints what it sees on COM1 as "name 0xVALUE" lines, and switches
- * the machine off. Polls; interrupts stay off. The test (cases/payload.py) knows what must be seen.
+/* A guest of its own for any /dev/kvm, also one that cannot run a stock kernel: drives the IDE
+ * ports and the hypercall page directly, prints what it sees on COM1 as "name 0xVALUE" lines, and
+ * switches the machine off. Polls; interrupts stay off. The test (cases/payload.py) knows what must
+ * be seen.
  */
 #include "machine.h"
 

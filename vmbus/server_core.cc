@@ -186,7 +186,7 @@ Result<void> ServerCore::open(Channel& channel, const OpenChannel& open) {
     return Unexpected(incoming ? outgoing.error() : incoming.error());
   }
   const int fd = channel.doorbell_->fd();
-  const auto doorbell = host_.add_doorbell(event_connection(channel), fd);
+  auto doorbell = host_.add_doorbell(event_connection(channel), fd);
   if (!doorbell) {
     errors_.count(ServerError::kOpenRefused);
     return doorbell;
@@ -196,7 +196,7 @@ Result<void> ServerCore::open(Channel& channel, const OpenChannel& open) {
   const auto data = std::as_bytes(std::span(open.user_data));
   std::copy(data.begin(), data.end(), channel.open_data_.begin());
   channel.start(IncomingRing(std::move(*incoming)), OutgoingRing(std::move(*outgoing)));
-  const auto opened = channel.device_->open(channel);
+  auto opened = channel.device_->open(channel);
   if (!opened) {
     errors_.count(ServerError::kOpenRefused);
     host_.remove_doorbell(event_connection(channel), fd);

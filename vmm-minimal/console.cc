@@ -129,16 +129,15 @@ void Console::read_input(Serial& serial, PowerControl& power) {
   }
   size_t kept = 0;
   for (const std::byte key : std::span(bytes).first(static_cast<size_t>(got))) {
-    if (!cooked_) {  // not a terminal: every byte is the guest's
-      bytes[kept++] = key;
-    } else if (escaped_) {
+    // Without a terminal cooked_ is false: every byte is the guest's.
+    if (cooked_ && escaped_) {
       escaped_ = false;
       if (key == std::byte{'x'}) {
         power.stop(StopReason::kHostRequest);
         return;
       }
       if (key == std::byte{'a'}) bytes[kept++] = kCtrlA;
-    } else if (key == kCtrlA) {
+    } else if (cooked_ && key == kCtrlA) {
       escaped_ = true;
     } else {
       bytes[kept++] = key;

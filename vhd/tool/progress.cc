@@ -2,6 +2,7 @@
 
 #include <unistd.h>
 
+#include <cmath>
 #include <cstdio>
 #include <string>
 
@@ -13,7 +14,7 @@ namespace {
 constexpr auto kInterval = std::chrono::milliseconds(200);
 
 std::string time_left(double seconds) {
-  const auto whole = static_cast<uint64_t>(seconds + 0.5);
+  const auto whole = static_cast<uint64_t>(std::llround(seconds));
   if (whole >= 3600) return fmt::format("{} h {:02} min left", whole / 3600, whole / 60 % 60);
   if (whole >= 60) return fmt::format("{} min {:02} s left", whole / 60, whole % 60);
   return fmt::format("{} s left", whole);

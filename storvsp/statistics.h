@@ -2,24 +2,12 @@
 // from any; the numbers of one reading need not belong together.
 #pragma once
 
-#include <atomic>
 #include <cstdint>
 
+#include "base/counter.h"
 #include "base/guest_errors.h"
 
 namespace viridian::storvsp {
-
-// A number with one writer: adding costs no locked instruction.
-class Counter {
- public:
-  void add(uint64_t amount = 1) noexcept {
-    value_.store(value_.load(std::memory_order_relaxed) + amount, std::memory_order_relaxed);
-  }
-  uint64_t get() const noexcept { return value_.load(std::memory_order_relaxed); }
-
- private:
-  std::atomic<uint64_t> value_{0};
-};
 
 enum class GuestError : uint8_t {
   kUnknownPacket,     // a VMBus packet type that carries no request

@@ -11,19 +11,9 @@
 #include <string_view>
 #include <vector>
 
+#include "base/counter.h"
+
 namespace viridian::vmm {
-
-// A number that one thread counts up and any thread reads.
-class Counter {
- public:
-  void add(uint64_t amount = 1) noexcept {
-    value_.store(value_.load(std::memory_order_relaxed) + amount, std::memory_order_relaxed);
-  }
-  uint64_t get() const noexcept { return value_.load(std::memory_order_relaxed); }
-
- private:
-  std::atomic<uint64_t> value_{0};
-};
 
 enum class ExitKind : uint8_t {
   kPortIn,

@@ -53,12 +53,12 @@ endfunction()
 function(viridian_test name)
   cmake_parse_arguments(ARG "" "" "SOURCES;LINKS" ${ARGN})
   viridian_program(${name} SOURCES ${ARG_SOURCES} LINKS ${ARG_LINKS} GTest::gtest GTest::gtest_main)
-  gtest_discover_tests(${name} DISCOVERY_TIMEOUT 60 PROPERTIES TIMEOUT 300)
+  gtest_discover_tests(${name} NO_PRETTY_VALUES DISCOVERY_TIMEOUT 60 PROPERTIES TIMEOUT 300)
 endfunction()
 
 # A libFuzzer program. ctest (label fuzz) gives it VIRIDIAN_FUZZ_RUNS inputs, starting from the seeds
 # in tests/fuzz/corpus/NAME where there are any; run it by hand to go on for longer.
-set(VIRIDIAN_FUZZ_RUNS 5000 CACHE STRING "Inputs that ctest gives each fuzz target")
+set(VIRIDIAN_FUZZ_RUNS 2000 CACHE STRING "Inputs that ctest gives each fuzz target")
 function(viridian_fuzz name)
   cmake_parse_arguments(ARG "" "" "SOURCES;LINKS" ${ARGN})
   viridian_program(${name} SOURCES ${ARG_SOURCES} LINKS ${ARG_LINKS})

@@ -34,7 +34,7 @@ class Failure(Exception):
 
 class EmulationFailure(Failure):
     """A guest in the nested machine died of a triple fault or stood still: the emulated
-    processor is suspected (docs/guest-tests.md), so the case gets one more try."""
+    processor is suspected (docs/guest-tests.md), so the case is tried again."""
 
 
 @dataclass

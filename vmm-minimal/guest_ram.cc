@@ -42,8 +42,6 @@ Result<GuestRam> GuestRam::allocate(uint64_t size_bytes) {
   ram.bytes_ = {static_cast<std::byte*>(base), size_bytes};
   // Guest memory is the guest's secret, and would make every core dump as large as the guest.
   ::madvise(base, size_bytes, MADV_DONTDUMP);
-  // Fewer faults of the guest reach KVM where the host's shmem_enabled is "advise".
-  ::madvise(base, size_bytes, MADV_HUGEPAGE);
   VIRIDIAN_TRY(ram.memory_.add_region(Gpa{0}, ram.bytes_.first(ram.low_bytes())));
   if (ram.high_bytes() > 0) {
     VIRIDIAN_TRY(ram.memory_.add_region(Gpa{kHighMemoryBase}, ram.bytes_.subspan(ram.low_bytes())));

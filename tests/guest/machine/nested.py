@@ -80,7 +80,7 @@ class NestedMachine:
         command = [
             "setpriv", "--pdeathsig", "KILL",  # QEMU must not outlive a runner that is killed
             QEMU, "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot",
-            "-accel", "tcg,thread=multi", "-cpu", CPU, "-smp", "2", "-m", str(MEMORY_MIB),
+            "-accel", "tcg,thread=single", "-cpu", CPU, "-smp", "2", "-m", str(MEMORY_MIB),
             "-kernel", str(self.kernel.image), "-initrd", str(self.initrd),
             "-append", "console=ttyS0 quiet panic=-1 mitigations=off tsc=reliable nokaslr "
                        f"viridian.session={self.session}",

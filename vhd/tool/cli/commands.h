@@ -1,0 +1,22 @@
+// The commands of vhdtool, in the order of its help: each declares its options and examples.
+#pragma once
+
+#include "vhd/tool/cli/command_line.h"
+
+namespace viridian::vhd::tool {
+
+void add_create(CommandLine& line);
+void add_snapshot(CommandLine& line);
+void add_info(CommandLine& line);
+void add_convert(CommandLine& line);
+void add_check(CommandLine& line);
+
+inline void add_commands(CommandLine& line) {
+  add_create(line);
+  add_snapshot(line);
+  add_info(line);
+  add_convert(line);
+  add_check(line);
+}
+
+}  // namespace viridian::vhd::tool

@@ -1,0 +1,31 @@
+#include "vhd/tool/cli/commands.h"
+#include "vhd/tool/commands.h"
+
+namespace viridian::vhd::tool {
+namespace {
+
+const Choices<ImageType> kTypes = {
+    {"dynamic", ImageType::kDynamic}, {"fixed", ImageType::kFixed}, {"raw", ImageType::kRaw}};
+
+}  // namespace
+
+void add_convert(CommandLine& line) {
+  auto [app, command] =
+      line.add("convert", "Copy a disk into a new image of any kind", run_convert);
+  app.footer(
+      "A differencing image is read with its parents: the new image needs none. Zeroes take no\n"
+      "space in the new image. It has its name only once it is complete.\n"
+      "Examples:\n"
+      "  vhdtool convert disk.img disk.vhd\n"
+      "  vhdtool convert --to raw today.vhd disk.img\n"
+      "  vhdtool convert --to fixed --force disk.vhd azure.vhd");
+  app.add_option("source", command.source, "The image to read")->required();
+  app.add_option("target", command.target, "The new file")->required();
+  add_choice(app, "--to", command.type, kTypes, "Kind of the new image");
+  add_new_image(app, command.options);
+  app.add_flag("--direct", command.direct, "Do not fill the host's page cache");
+  add_policy(app, command.policy);
+  add_json(app, command.json);
+}
+
+}  // namespace viridian::vhd::tool

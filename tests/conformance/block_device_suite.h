@@ -23,11 +23,15 @@ constexpr uint64_t kSuiteSectors = 16384 + 3;  // 8 MiB and a bit: no multiple o
 struct DiskFactory {
   std::string name;
   std::function<std::unique_ptr<DiskUnderTest>(Reactor&)> make;
+  // What this machine lacks for this disk; empty: nothing.
+  std::function<std::string()> missing = [] { return std::string(); };
 };
 
 class BlockDeviceSuite : public testing::TestWithParam<DiskFactory> {
  protected:
   void SetUp() override {
+    const std::string missing = GetParam().missing();
+    if (!missing.empty()) GTEST_SKIP() << "not here: " << missing;
     auto reactor = Reactor::create();
     ASSERT_TRUE(reactor) << reactor.error().message;
     reactor_ = std::move(*reactor);

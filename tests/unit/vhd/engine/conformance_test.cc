@@ -4,6 +4,7 @@
 #include <fstream>
 
 #include "tests/conformance/block_device_suite.h"
+#include "tests/support/loop_device.h"
 #include "tests/support/temp_folder.h"
 #include "vhd/create.h"
 #include "vhd/open_disk.h"
@@ -18,6 +19,7 @@ struct FileDisk : DiskUnderTest {
   BlockDevice& disk() override { return *opened; }
 
   TempFolder folder;
+  std::optional<LoopDevice> device;
   std::unique_ptr<BlockDevice> opened;
 };
 
@@ -77,6 +79,27 @@ DiskFactory factory(const std::string& name, const char* under, CacheMode cache,
           }};
 }
 
+std::string missing_for_device() {
+  const TempFolder folder("/var/tmp");
+  return LoopDevice(make_raw(folder)).ok() ? "" : "a loop device (root, and the loop driver)";
+}
+
+DiskFactory device_factory(CacheMode cache) {
+  return {cache == CacheMode::kNone ? "Device" : "DeviceBuffered",
+          [=](Reactor& reactor) -> std::unique_ptr<DiskUnderTest> {
+            auto disk = std::make_unique<FileDisk>("/var/tmp");
+            disk->device.emplace(make_raw(disk->folder));
+            vhd::DiskOptions open_options;
+            open_options.cache = cache;
+            auto opened = vhd::open_disk(reactor, disk->device->path(), open_options);
+            EXPECT_TRUE(opened) << opened.error().message;
+            if (!opened) return nullptr;
+            disk->opened = std::move(*opened);
+            return disk;
+          },
+          missing_for_device};
+}
+
 INSTANTIATE_TEST_SUITE_P(
     Vhd, BlockDeviceSuite,
     testing::Values(
@@ -92,7 +115,8 @@ INSTANTIATE_TEST_SUITE_P(
         factory("FixedOnTmpfs", "/dev/shm", CacheMode::kNone, make_fixed),
         factory("DynamicOnTmpfs", "/dev/shm", CacheMode::kNone, make_dynamic<2 << 20>),
         factory("DynamicTinyBlocksOnTmpfs", "/dev/shm", CacheMode::kNone, make_dynamic<512>),
-        factory("Differencing3OnTmpfs", "/dev/shm", CacheMode::kNone, make_differencing<3>)),
+        factory("Differencing3OnTmpfs", "/dev/shm", CacheMode::kNone, make_differencing<3>),
+        device_factory(CacheMode::kNone), device_factory(CacheMode::kWriteback)),
     disk_factory_name);
 
 }  // namespace

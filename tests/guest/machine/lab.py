@@ -32,17 +32,11 @@ class Failure(Exception):
     """A case's verdict; the message says what was seen."""
 
 
-class EmulationFailure(Failure):
-    """A guest in the nested machine died of a triple fault or stood still: the emulated
-    processor is suspected (docs/guest-tests.md), so the case is tried again."""
-
-
 @dataclass
 class GuestRun:
     outcome: Outcome
     log: Path
     stats: dict[str, dict[str, int]]
-    emulated: bool
 
     def said(self, word: str) -> list[str]:
         prefix = f"{MARK}{word} "
@@ -62,10 +56,7 @@ class GuestRun:
         if problems:
             more = f"; {len(problems) - 3} more" if len(problems) > 3 else ""
             last = self.outcome.lines[-1] if self.outcome.lines else "nothing"
-            died = self.outcome.timed_out or any("triple fault" in line
-                                                 for line in self.outcome.lines[-3:])
-            kind = EmulationFailure if self.emulated and died else Failure
-            raise kind("; ".join(problems[:3]) + f"{more} (last line: {last}; log: {self.log})")
+            raise Failure("; ".join(problems[:3]) + f"{more} (last line: {last}; log: {self.log})")
 
 
 def guest_image(kernel: Kernel) -> Path:
@@ -85,8 +76,6 @@ class Lab:
 
     def folder(self, name: str) -> Path:
         path = self.session / name
-        while path.exists():  # a second try has a folder of its own
-            path = path.with_name(f"{path.name}_again")
         path.mkdir()
         return path
 
@@ -113,5 +102,4 @@ class Lab:
         log = self.session / f"{folder.name}.log.{number}"
         log.write_text(f"$ {shlex.join(command)}\n" + "\n".join(outcome.lines) + "\n")
         stats = folder / STATS
-        return GuestRun(outcome, log, json.loads(stats.read_text()) if stats.exists() else {},
-                        self.place.slowness > 1)
+        return GuestRun(outcome, log, json.loads(stats.read_text()) if stats.exists() else {})

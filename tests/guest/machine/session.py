@@ -9,11 +9,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from .lab import EmulationFailure, Failure, Lab
+from .lab import Failure, Lab
 from .paths import CACHE, Unavailable
 
 Case = Callable[[Lab], None]
-TRIES = 3  # of a case whose guest dies of its emulated processor
 SESSION_LIMIT_S = 1200  # no case starts later; one takes at most a few minutes more
 
 
@@ -48,14 +47,7 @@ def run_case(name: str, case: Case, lab: Lab) -> Result:
     started = time.monotonic()
     problem = None
     try:
-        for tries_left in reversed(range(TRIES)):
-            try:
-                case(lab)
-                break
-            except EmulationFailure as failure:
-                if tries_left == 0:
-                    raise
-                print(f"AGAIN {name}: {failure}", flush=True)
+        case(lab)
     except (Failure, Unavailable) as failure:
         problem = str(failure)
     except Exception as error:  # a broken case must not take the other results with it

@@ -15,6 +15,7 @@ from .cpio import CpioArchive
 from .kernel import Kernel
 from .paths import CACHE, Unavailable
 
+PROGRAMS = ("bin/", "lib")  # programs, and the libraries and the loader that they need
 FOLDERS = ("bin", "dev", "proc", "sys", "tmp", "mnt", "modules")
 
 
@@ -99,6 +100,9 @@ def build(kernel: Kernel, init: bytes, modules: Mapping[str, list[str]],
 def extra_files(files: Mapping[str, bytes]) -> bytes:
     """An archive to append to another one: Linux unpacks one after the other."""
     archive = CpioArchive()
+    folders = {parent for name in files for parent in Path(name).parents if parent != Path(".")}
+    for folder in sorted(folders):
+        archive.folder(str(folder))
     for name, content in sorted(files.items()):
-        archive.file(name, content, executable=name.endswith(".sh"))
+        archive.file(name, content, executable=name.endswith(".sh") or name.startswith(PROGRAMS))
     return archive.finish()

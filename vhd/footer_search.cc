@@ -77,11 +77,25 @@ Result<void> check_fields(const FileView& file, const Footer& footer, Image& ima
   return {};
 }
 
+// A change of the header that was cut short: header_update.h.
+bool header_is_passing(const FoundFooters& found) {
+  return found.last.footer.data_offset != found.copy.footer.data_offset &&
+         found.last.footer.data_offset + sizeof(SparseHeader) == found.last.offset &&
+         found.last.footer.unique_id == found.copy.footer.unique_id &&
+         found.last.footer.disk_type == found.copy.footer.disk_type;
+}
+
 void choose_sparse(const FoundFooters& found, Image& image) {
   const bool last_good = found.last.state == FooterState::kValid;
   const bool copy_good = found.copy.state == FooterState::kValid;
   if (last_good && copy_good) {
     if (found.last.footer == found.copy.footer) return;
+    if (header_is_passing(found)) {
+      image.footers_damaged = true;
+      image.warnings.push_back(
+          "footer: a change of the header was cut short; the new header is used");
+      return;
+    }
     const auto field = essential_difference(found.last.footer, found.copy.footer);
     if (!field.empty()) {
       image.read_only = true;

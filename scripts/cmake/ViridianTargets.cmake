@@ -20,6 +20,13 @@ find_package(tl-expected REQUIRED)
 find_package(Boost REQUIRED)
 find_package(Threads REQUIRED)
 
+# DPDK, without the -march that its package brings: that would undo ours. Its headers need SSE4.2.
+pkg_check_modules(DPDK REQUIRED libdpdk)
+add_library(viridian_dpdk INTERFACE)
+target_include_directories(viridian_dpdk SYSTEM INTERFACE ${DPDK_INCLUDE_DIRS})
+target_compile_options(viridian_dpdk INTERFACE "SHELL:-include rte_config.h" -msse4.2)
+target_link_libraries(viridian_dpdk INTERFACE ${DPDK_LINK_LIBRARIES})
+
 add_library(viridian_options INTERFACE)
 target_compile_options(viridian_options INTERFACE -Wall -Wextra -Wconversion -Wshadow -Werror)
 target_include_directories(viridian_options INTERFACE ${CMAKE_SOURCE_DIR})

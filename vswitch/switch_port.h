@@ -1,0 +1,47 @@
+// A port of the switch, as the switch sees it: where frames come from and where they go.
+//
+// netvsp and nic-21140 implement this for guests, vswitch for the host's side (tap, ethdev,
+// vhost-user). A port belongs to one worker: every call comes on that worker's thread, which is a
+// reactor's, so what wakes a sleeping worker is an event on the same reactor, and the port owns it.
+#pragma once
+
+#include <cstdint>
+#include <span>
+
+#include "vswitch/frame.h"
+
+namespace viridian::vswitch {
+
+// What a port takes as it is. The switch does the rest in software before it calls transmit().
+struct PortFeatures {
+  bool checksum = false;      // TCP and UDP over IPv4 and IPv6, and IPv4 headers
+  bool segmentation = false;  // TCP over IPv4 and IPv6 up to kMaxFrameBytes; needs `checksum`
+  uint16_t mtu = 1500;        // of one packet, without the Ethernet header
+};
+
+class SwitchPort {
+ public:
+  virtual ~SwitchPort() = default;
+
+  virtual PortFeatures features() const noexcept = 0;
+
+  // Takes frames from outside into the switch: fills `frames` from the front and returns how many.
+  // They are the caller's from then on. Each is as frame.h says.
+  virtual uint16_t receive(std::span<rte_mbuf*> frames) noexcept = 0;
+
+  // Gives frames to the outside and returns how many it took, from the front; the rest is dropped
+  // and counted by the switch. It only borrows them, since other ports may get the same ones: it
+  // changes nothing in them, and what it needs after the call it copies or takes a reference of.
+  virtual uint16_t transmit(std::span<rte_mbuf* const> frames) noexcept = 0;
+
+  // The last transmit() of this round was made: publish, and ring once.
+  virtual void flush() noexcept {}
+
+  // Before the worker sleeps: asks for an event on the reactor when there is something to receive.
+  // False: there is something now, so the worker must not sleep.
+  virtual bool arm() noexcept = 0;
+  // After it woke: no events are needed until the next arm().
+  virtual void disarm() noexcept = 0;
+};
+
+}  // namespace viridian::vswitch

@@ -1,38 +1,27 @@
-// A file in memory for tests: it keeps a log from which every state that a power cut could leave
-// can be rebuilt, fails chosen operations, and can complete requests out of order.
+// A file in memory for tests, as sparse as its holes: it tells a log what was done to it, fails
+// chosen operations, and can complete requests out of order.
 #pragma once
 
 #include <optional>
 #include <random>
 #include <vector>
 
+#include "io/change_log.h"
 #include "io/file.h"
 #include "io/reactor.h"
+#include "io/unique_fd.h"
 
 namespace viridian::io {
 
 class MemoryFile final : public File {
  public:
-  enum class Change : uint8_t { kWrite, kZero, kResize, kSync };
-  struct Operation {
-    Change change;
-    uint64_t offset = 0;  // kResize: the new size
-    uint64_t length = 0;
-    std::vector<std::byte> bytes;  // kWrite
-    bool durable = false;          // kWrite: on the disk when it is done
-  };
-  // An operation may reach the disk as soon as it is submitted; a sync that is submitted after an
-  // operation was done, and is done itself, makes sure that it did.
-  struct Event {
-    size_t operation;
-    bool done;
-  };
-
-  MemoryFile(Reactor& reactor, std::string name, std::vector<std::byte> bytes,
+  MemoryFile(Reactor& reactor, std::string name, const std::vector<std::byte>& bytes,
              bool read_only = false);
+  // `fd`: of a file in memory that becomes this one's own.
+  MemoryFile(Reactor& reactor, std::string name, UniqueFd fd, bool read_only = false);
 
   void submit(FileRequest& request) noexcept override;
-  Result<uint64_t> size() const override { return bytes_.size(); }
+  Result<uint64_t> size() const override { return size_bytes(); }
   Result<size_t> read_at(uint64_t offset, std::span<std::byte> into) const override;
   Result<void> write_at(uint64_t offset, std::span<const std::byte> from) override;
   Result<void> sync() override;
@@ -40,13 +29,12 @@ class MemoryFile final : public File {
   const std::string& name() const noexcept override { return name_; }
   bool read_only() const noexcept override { return read_only_; }
 
-  const std::vector<std::byte>& bytes() const { return bytes_; }
-  const std::vector<Operation>& operations() const { return operations_; }
-  const std::vector<Event>& events() const { return events_; }
-  void record(bool on) { recording_ = on; }
-
-  // Applies a change to `bytes` as this file would.
-  static void apply(const Operation& operation, std::vector<std::byte>& bytes);
+  int fd() const { return fd_.get(); }  // for load_image()
+  UniqueFd release() { return std::move(fd_); }
+  uint64_t size_bytes() const;
+  std::vector<std::byte> bytes() const;
+  // From now on what is done to the file is told to `log`, as done to file `number`.
+  void record(ChangeLog* log, uint32_t number = 0) { log_ = log, number_ = number; }
 
   // From now on requests are carried out and end in an order that depends on `seed`.
   void shuffle(unsigned seed) { random_.emplace(seed); }
@@ -78,20 +66,21 @@ class MemoryFile final : public File {
 
   void run_pending() noexcept;
   void carry_out(const Pending& pending);
+  void write_bytes(uint64_t offset, std::span<const std::byte> bytes);
+  void zero_bytes(uint64_t offset, uint64_t length);
   int fault_of(const FileRequest& request);
-  std::optional<size_t> log_submit(Operation operation);
+  std::optional<size_t> log_submit(ChangeLog::Operation operation);
   void log_done(std::optional<size_t> operation);
 
   Reactor& reactor_;
   std::string name_;
-  std::vector<std::byte> bytes_;
+  UniqueFd fd_;
   bool read_only_;
-  bool recording_ = false;
   bool pump_armed_ = false;
   Pump pump_;
   std::vector<Pending> pending_;
-  std::vector<Operation> operations_;
-  std::vector<Event> events_;
+  ChangeLog* log_ = nullptr;
+  uint32_t number_ = 0;
   std::optional<std::minstd_rand> random_;
   std::optional<Fault> fault_;
   uint64_t size_limit_ = ~uint64_t{0};

@@ -49,18 +49,9 @@ std::vector<std::byte> read_file(const std::string& path) {
 Result<Image> load_image_from(const std::vector<std::byte>& bytes, const std::string& name) {
   const UniqueFd fd(::memfd_create("image", MFD_CLOEXEC));
   if (!fd) return fail_errno("memfd_create", errno);
-  // Holes stay holes: most of an image is zeroes.
-  constexpr size_t kPiece = 4096;
-  static const std::vector<std::byte> kZeroes(kPiece);
-  for (size_t at = 0; at < bytes.size(); at += kPiece) {
-    const size_t length = std::min(kPiece, bytes.size() - at);
-    if (std::memcmp(bytes.data() + at, kZeroes.data(), length) == 0) continue;
-    if (::pwrite(fd.get(), bytes.data() + at, length, static_cast<off_t>(at)) < 0) {
-      return fail_errno("memfd", errno);
-    }
-  }
-  if (::ftruncate(fd.get(), static_cast<off_t>(bytes.size())) != 0)
+  if (::pwrite(fd.get(), bytes.data(), bytes.size(), 0) != static_cast<ssize_t>(bytes.size())) {
     return fail_errno("memfd", errno);
+  }
   return load_image(fd.get(), name);
 }
 
@@ -93,18 +84,24 @@ std::vector<std::byte> MemoryChain::leaf_bytes() const {
   return leaf.file ? leaf.file->bytes() : leaf.bytes;
 }
 
-Result<std::unique_ptr<ChainDisk>> MemoryChain::open(const DiskLimits& limits) {
+Result<std::unique_ptr<ChainDisk>> MemoryChain::open(const DiskLimits& limits, io::ChangeLog* log) {
   std::vector<ChainDisk::Part> parts;
   for (size_t i = layers_.size(); i-- > 0;) {
     Layer& layer = layers_[i];
     const bool is_leaf = i + 1 == layers_.size();
     if (is_leaf || !layer.image || !layer.file->read_only()) {
-      if (layer.file) layer.bytes = layer.file->bytes();
-      auto image = load_image_from(layer.bytes, layer.path);
+      // Opened anew, without what a test had asked of it.
+      if (layer.file) {
+        layer.file =
+            std::make_unique<io::MemoryFile>(reactor_, layer.path, layer.file->release(), !is_leaf);
+      } else {
+        layer.file = std::make_unique<io::MemoryFile>(reactor_, layer.path, layer.bytes, !is_leaf);
+        layer.bytes = {};
+      }
+      auto image = load_image(layer.file->fd(), layer.path);
       if (!image) return Unexpected(std::move(image).error());
       layer.image = std::move(*image);
-      layer.file =
-          std::make_unique<io::MemoryFile>(reactor_, layer.path, std::move(layer.bytes), !is_leaf);
+      layer.file->record(is_leaf ? log : nullptr);
     }
     parts.push_back({std::make_unique<BorrowedFile>(*layer.file), *layer.image});
   }

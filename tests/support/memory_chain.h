@@ -26,7 +26,9 @@ class MemoryChain {
   size_t depth() const { return layers_.size(); }
 
   // Opens the chain; the disk is destroyed before the next call of anything here.
-  Result<std::unique_ptr<ChainDisk>> open(const DiskLimits& limits = {});
+  // `log` is told what happens to the leaf, from the open on.
+  Result<std::unique_ptr<ChainDisk>> open(const DiskLimits& limits = {},
+                                          io::ChangeLog* log = nullptr);
   // Of the last open(), and its bytes after that: the leaf's file, or a parent's.
   io::MemoryFile& file(size_t layer = 0) { return *layers_[layers_.size() - 1 - layer].file; }
   std::vector<std::byte> leaf_bytes() const;

@@ -5,7 +5,6 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <bit>
 #include <cerrno>
 #include <filesystem>
 
@@ -13,82 +12,17 @@
 #include "vhd/chain.h"
 #include "vhd/control_io.h"
 #include "vhd/footer.h"
+#include "vhd/new_image.h"
 #include "vhd/parent_paths.h"
-#include "vhd/temp_file.h"
 #include "vhd/text.h"
 
 namespace viridian::vhd {
 namespace {
 
-constexpr uint64_t kHeaderOffset = sizeof(Footer);
-constexpr uint64_t kDynamicTableOffset = kHeaderOffset + sizeof(SparseHeader);
 // Windows 10: W2ku, the table and W2ru on pages of their own, with this much room for W2ru.
 constexpr uint64_t kAbsolutePathOffset = 0x1000;
 constexpr uint64_t kRelativePathSpace = 0x10000;
-constexpr uint64_t kTablePieceBytes = 64 * 1024;
-
-Result<void> check_options(const std::string& path, const CreateOptions& options, bool sparse) {
-  const uint64_t limit = sparse ? kMaxSparseSize : kMaxFixedSize;
-  if (options.size_bytes == 0 || options.size_bytes % 512 != 0 || options.size_bytes > limit) {
-    return fail(ErrorKind::kInvalidArgument,
-                "{}: size: {} bytes are not a positive multiple of 512 up to {}", path,
-                options.size_bytes, limit);
-  }
-  if (!sparse) return {};
-  const uint32_t block_size = options.block_size;
-  if (!std::has_single_bit(block_size) || block_size < kMinBlockSize ||
-      block_size > kMaxBlockSize) {
-    return fail(ErrorKind::kInvalidArgument,
-                "{}: block size: {} is not a power of two from {} to {}; Windows takes 2 MiB only",
-                path, block_size, kMinBlockSize, kMaxBlockSize);
-  }
-  const uint64_t blocks = div_ceil<uint64_t>(options.size_bytes, block_size);
-  if (blocks > kMaxBatEntries) {
-    return fail(ErrorKind::kInvalidArgument,
-                "{}: block size: {} bytes make {} blocks, the limit is {}; use larger blocks", path,
-                block_size, blocks, kMaxBatEntries);
-  }
-  return {};
-}
-
-SparseHeader make_header(const CreateOptions& options, uint64_t table_offset) {
-  SparseHeader header;
-  header.cookie = kHeaderCookie;
-  header.data_offset = kNoOffset;
-  header.table_offset = table_offset;
-  header.header_version = kFormatVersion;
-  header.max_table_entries =
-      static_cast<uint32_t>(div_ceil<uint64_t>(options.size_bytes, options.block_size));
-  header.block_size = options.block_size;
-  return header;
-}
-
-uint64_t table_end(const SparseHeader& header) {
-  return header.table_offset + align_up<uint64_t>(uint64_t{header.max_table_entries} * 4, 512);
-}
-
-Result<void> write_table(const FileView& file, const SparseHeader& header) {
-  const std::vector<std::byte> unused(kTablePieceBytes, std::byte{0xff});
-  const uint64_t end = table_end(header);
-  for (uint64_t at = header.table_offset; at < end; at += kTablePieceBytes) {
-    const auto piece = std::span(unused).first(std::min(kTablePieceBytes, end - at));
-    VIRIDIAN_TRY(write_exact(file, at, piece, "block table"));
-  }
-  return {};
-}
-
-// Both footers, header and table; `metadata_end` is where the rest ends.
-Result<void> write_sparse(const FileView& file, const Footer& footer, SparseHeader header,
-                          uint64_t metadata_end) {
-  seal(header);
-  VIRIDIAN_TRY(write_exact(file, 0, wire_bytes(footer), "footer's copy"));
-  VIRIDIAN_TRY(write_exact(file, kHeaderOffset, wire_bytes(header), "header"));
-  VIRIDIAN_TRY(write_table(file, header));
-  // The file ends on a page, so the first block's bitmap takes the footer's place and the block's
-  // data starts on the page behind it.
-  const uint64_t end = align_up(metadata_end + sizeof(Footer), kDataAlignment);
-  return write_exact(file, end - sizeof(Footer), wire_bytes(footer), "footer");
-}
+constexpr uint64_t kClassicTableOffset = sizeof(Footer) + sizeof(SparseHeader);
 
 Result<void> set_size(const TempFile& temp, uint64_t size_bytes, bool preallocate) {
   const auto size = static_cast<off_t>(size_bytes);
@@ -154,48 +88,92 @@ Result<std::vector<uint16_t>> utf16(const std::string& path) {
               "{}: path: is not UTF-8, a VHD cannot record it; rename it", quote(path));
 }
 
-// Writes a path as UTF-16LE at `offset` and describes it in `entry`.
+// Writes a recorded path at `offset` and describes it in `entry`.
+Result<void> write_locator(const FileView& file, uint32_t code, std::span<const std::byte> text,
+                           uint64_t offset, uint64_t space, ParentLocator& entry) {
+  if (text.size() > kMaxLocatorBytes) {
+    return fail(ErrorKind::kInvalidArgument, "{}: parent: its path is too long for a VHD",
+                file.name);
+  }
+  entry.platform_code = code;
+  entry.platform_data_space = static_cast<uint32_t>(space);
+  entry.platform_data_length = static_cast<uint32_t>(text.size());
+  entry.platform_data_offset = offset;
+  return write_exact(file, offset, text, "parent locator");
+}
+
+// The same for a Windows path as UTF-16LE, in at least `least_space` bytes of whole `unit`s.
 Result<void> write_path(const FileView& file, uint32_t code, const std::string& posix_path,
-                        uint64_t offset, uint64_t least_space, ParentLocator& entry) {
+                        uint64_t offset, uint64_t least_space, uint64_t unit,
+                        ParentLocator& entry) {
   const auto units = utf16(windows_from_posix(posix_path));
   if (!units) return Unexpected(units.error());
   const std::vector<le16> text(units->begin(), units->end());
   const auto bytes = std::as_bytes(std::span(text));
-  const uint64_t space = std::max(least_space, align_up<uint64_t>(bytes.size(), kDataAlignment));
-  if (bytes.size() > kMaxLocatorBytes) {
-    return fail(ErrorKind::kInvalidArgument, "{}: path: is too long for a VHD", posix_path);
-  }
-  entry.platform_code = code;
-  entry.platform_data_space = static_cast<uint32_t>(space);
-  entry.platform_data_length = static_cast<uint32_t>(bytes.size());
-  entry.platform_data_offset = offset;
-  return write_exact(file, offset, bytes, "parent locator");
+  const uint64_t space = std::max(least_space, align_up<uint64_t>(bytes.size(), unit));
+  return write_locator(file, code, bytes, offset, space, entry);
 }
 
 uint64_t end_of(const ParentLocator& entry) {
   return entry.platform_data_offset + entry.platform_data_space;
 }
 
-Result<void> write_differencing(const FileView& file, const CreateOptions& options,
-                                const Parent& parent) {
-  ParentLocator absolute;
-  ParentLocator relative;
-  VIRIDIAN_TRY(
-      write_path(file, kLocatorW2ku, parent.path, kAbsolutePathOffset, kDataAlignment, absolute));
-  SparseHeader header = make_header(options, end_of(absolute));
+// W2ku, the table and W2ru on pages of their own. Returns where they end.
+Result<uint64_t> write_windows10_paths(const FileView& file, const CreateOptions& options,
+                                       const Parent& parent, SparseHeader& header) {
+  auto& entries = header.parent_locators;
+  VIRIDIAN_TRY(write_path(file, kLocatorW2ku, parent.path, kAbsolutePathOffset, kDataAlignment,
+                          kDataAlignment, entries[0]));
+  const auto kept = entries;
+  header = make_header(options, end_of(kept[0]));
+  header.parent_locators = kept;
   const uint64_t relative_offset = align_up(table_end(header), kDataAlignment);
   VIRIDIAN_TRY(write_path(file, kLocatorW2ru, parent.relative_path, relative_offset,
-                          kRelativePathSpace, relative));
-  header.parent_locators[0] = absolute;
-  header.parent_locators[1] = relative;
+                          kRelativePathSpace, kDataAlignment, entries[1]));
+  return end_of(entries[1]);
+}
+
+// Behind the table, and Xen's block map if there is one.
+Result<uint64_t> write_paths_behind(const FileView& file, const CreateOptions& options,
+                                    const WriterProfile& profile, const Parent& parent,
+                                    SparseHeader& header) {
+  header = make_header(options, kClassicTableOffset);
+  uint64_t at = batmap_end(header, profile);
+  size_t next = 0;
+  if (profile.parents == WriterProfile::Parents::kXen) {
+    ParentLocator& entry = header.parent_locators[next++];
+    const std::string url = "file://" + parent.path;
+    VIRIDIAN_TRY(write_locator(file, kLocatorMacX, std::as_bytes(std::span(url)), at,
+                               align_up<uint64_t>(url.size(), 512), entry));
+    at = end_of(entry);
+  }
+  for (const uint32_t code : {kLocatorW2ku, kLocatorW2ru}) {
+    ParentLocator& entry = header.parent_locators[next++];
+    const std::string& path = code == kLocatorW2ku ? parent.path : parent.relative_path;
+    VIRIDIAN_TRY(write_path(file, code, path, at, 0, 512, entry));
+    at = end_of(entry);
+  }
+  return at;
+}
+
+Result<void> write_differencing(const FileView& file, const CreateOptions& options,
+                                const Parent& parent) {
+  NewSparse image;
+  image.profile = profile_of(options.compat);
+  image.footer =
+      footer_for(options.compat, kDiskTypeDifferencing, options.size_bytes, random_unique_id());
+  SparseHeader& header = image.header;
+  const auto end = image.profile.parents == WriterProfile::Parents::kWindows10
+                       ? write_windows10_paths(file, options, parent, header)
+                       : write_paths_behind(file, options, image.profile, parent, header);
+  if (!end) return Unexpected(end.error());
   header.parent_unique_id = parent.unique_id;
   header.parent_time_stamp = parent.time_stamp;
   const auto name = utf16(parent.name);
   if (!name) return Unexpected(name.error());
   const size_t length = std::min(name->size(), header.parent_unicode_name.size());
   std::copy_n(name->begin(), length, header.parent_unicode_name.begin());
-  const Footer footer = make_footer(kDiskTypeDifferencing, options.size_bytes, random_unique_id());
-  return write_sparse(file, footer, header, end_of(relative));
+  return write_metadata(file, std::move(image), *end);
 }
 
 }  // namespace
@@ -205,21 +183,20 @@ Result<void> create_fixed(const std::string& path, const CreateOptions& options)
   auto temp = TempFile::create(path, options.replace);
   if (!temp) return Unexpected(std::move(temp).error());
   VIRIDIAN_TRY(set_size(*temp, options.size_bytes + sizeof(Footer), options.preallocate));
-  const Footer footer = make_footer(kDiskTypeFixed, options.size_bytes, random_unique_id());
+  const Footer footer =
+      footer_for(options.compat, kDiskTypeFixed, options.size_bytes, random_unique_id());
   const FileView file = view_of(*temp, path);
   VIRIDIAN_TRY(write_exact(file, options.size_bytes, wire_bytes(footer), "footer"));
-  return temp->complete();
+  return temp->complete(options.durability);
 }
 
 Result<void> create_dynamic(const std::string& path, const CreateOptions& options) {
   VIRIDIAN_TRY(check_options(path, options, true));
   auto temp = TempFile::create(path, options.replace);
   if (!temp) return Unexpected(std::move(temp).error());
-  const SparseHeader header = make_header(options, kDynamicTableOffset);
-  const Footer footer = make_footer(kDiskTypeDynamic, options.size_bytes, random_unique_id());
-  const FileView file = view_of(*temp, path);
-  VIRIDIAN_TRY(write_sparse(file, footer, header, table_end(header)));
-  return temp->complete();
+  const NewSparse image = new_dynamic(options);
+  VIRIDIAN_TRY(write_metadata(view_of(*temp, path), image, image.metadata_end));
+  return temp->complete(options.durability);
 }
 
 Result<void> create_differencing(const std::string& path, const std::string& parent_path,
@@ -237,7 +214,7 @@ Result<void> create_differencing(const std::string& path, const std::string& par
   auto temp = TempFile::create(path, options.replace);
   if (!temp) return Unexpected(std::move(temp).error());
   VIRIDIAN_TRY(write_differencing(view_of(*temp, path), full, *parent));
-  return temp->complete();
+  return temp->complete(options.durability);
 }
 
 }  // namespace viridian::vhd

@@ -26,6 +26,7 @@ struct CreateCommand {
   std::string parent;  // not empty: a differencing image
   CreateOptions options;
   OpenPolicy policy;
+  bool sync = false;  // durable, and not only whole
   bool json = false;
 };
 Result<void> run_create(const CreateCommand& command);

@@ -46,6 +46,7 @@ struct ConvertCommand {
   CreateOptions options;  // without the size
   OpenPolicy policy;
   bool direct = false;  // past the page cache
+  bool sync = true;     // durable when it is done
   bool json = false;
 };
 Result<void> run_convert(const ConvertCommand& command);

@@ -1,13 +1,12 @@
-// Copies a disk to another one: several requests at a time, and zeroes are not written.
+// Copies a disk from a source to a target: a few threads, each with one piece at a time that it
+// reads, searches for zeroes and writes. Zeroes are not written.
 //
-// The target reads as zeroes where it has not been written: it is new. On the thread that runs the
-// reactor; returns when all is copied and durable, or at the first error or interrupt.
+// Where the runs of data go is decided in the order of the disk, so the result of a copy is the
+// same each time; only the reading and writing overlaps. Returns at the first error or interrupt.
 #pragma once
 
-#include <span>
-
-#include "io/block_device.h"
-#include "vhd/tool/data_map.h"
+#include "vhd/tool/disk_source.h"
+#include "vhd/tool/disk_target.h"
 #include "vhd/tool/progress.h"
 
 namespace viridian::vhd::tool {
@@ -15,9 +14,13 @@ namespace viridian::vhd::tool {
 struct CopyResult {
   uint64_t read_bytes = 0;
   uint64_t written_bytes = 0;
+  uint64_t end_bytes = 0;  // where the source's last piece ended
 };
 
-Result<CopyResult> copy_disk(io::Reactor& reactor, io::BlockDevice& source, io::BlockDevice& target,
-                             std::span<const Range> ranges, Progress& progress);
+constexpr unsigned kCopyThreads = 3;
+
+// Everything but the target's finish().
+Result<CopyResult> copy_disk(DiskSource& source, DiskTarget& target, Progress& progress,
+                             unsigned threads = kCopyThreads);
 
 }  // namespace viridian::vhd::tool

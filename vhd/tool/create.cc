@@ -19,6 +19,9 @@ Result<void> create(const CreateCommand& command) {
   if (!command.parent.empty()) {
     return create_differencing(command.path, command.parent, options, command.policy);
   }
+  const auto size = size_for(options.compat, options.size_bytes);
+  if (!size) return with_context(command.path, size.error());
+  options.size_bytes = *size;
   if (command.type == ImageType::kFixed) return create_fixed(command.path, options);
   return create_dynamic(command.path, options);
 }

@@ -26,6 +26,10 @@ const Choices<SizeRule> kSizeRules = {{"auto", SizeRule::kAuto},
                                       {"current", SizeRule::kCurrentSize},
                                       {"geometry", SizeRule::kGeometry}};
 
+const Choices<Compat> kCompats = {{"hyperv", Compat::kHyperV}, {"vpc2007", Compat::kVpc2007},
+                                  {"xen", Compat::kXen},       {"qemu9", Compat::kQemu9},
+                                  {"azure", Compat::kAzure},   {"any", Compat::kOwn}};
+
 std::string check_size(std::string& text) {
   const auto size = parse_size(text);
   if (!size) return size.error().message;
@@ -63,6 +67,8 @@ void add_new_image(CLI::App& app, CreateOptions& options) {
   app.add_option("--block-size", options.block_size,
                  "Bytes of each block of a growing image; Windows takes 2M only")
       ->transform(size_validator());
+  add_choice(app, "--compat", options.compat, kCompats,
+             "Whom the image is for: its marks, layout and size as that program has them");
   app.add_flag("--force", options.replace, "Replace an existing file");
 }
 

@@ -24,6 +24,9 @@ void add_convert(CommandLine& line) {
   add_choice(app, "--to", command.type, kTypes, "Kind of the new image");
   add_new_image(app, command.options);
   app.add_flag("--direct", command.direct, "Do not fill the host's page cache");
+  app.add_flag(
+      "!--no-sync", command.sync,
+      "Do not wait until the new image is on the disk: a power cut may leave a part of it");
   add_policy(app, command.policy);
   add_json(app, command.json);
 }

@@ -60,7 +60,11 @@ const WriterProfile& profile_of(Compat compat) {
 Result<uint64_t> size_for(Compat compat, uint64_t size_bytes) {
   const WriterProfile& profile = profile_of(compat);
   if (size_bytes > kMaxFixedSize) return size_bytes;  // whoever makes the image refuses it
-  if (profile.shape != Shape::kSize) return align_up<uint64_t>(size_bytes, profile.size_unit);
+  if (profile.shape != Shape::kSize) {
+    // No part of a sector is made whole: it may be a slip.
+    return profile.size_unit == 512 ? size_bytes
+                                    : align_up<uint64_t>(size_bytes, profile.size_unit);
+  }
   const uint64_t size = geometry_size_from(size_bytes);
   if (size == 0) {
     return fail(ErrorKind::kInvalidArgument,

@@ -163,6 +163,22 @@ int on_rename(const char* from, const char* to, unsigned flags) {
   });
 }
 
+// A nameless file (O_TMPFILE) gets a name. Since it was first written to, the log has known it by
+// the name that /proc shows, which no real file has.
+int on_link(const char* from, const char* to, int flags) {
+  const std::lock_guard lock(guard);
+  std::optional<ChangeLog::Operation> operation;
+  std::error_code error;
+  const fs::path nameless = active != nullptr ? fs::read_symlink(from, error) : fs::path();
+  if (!nameless.empty() && nameless.parent_path() == active->folder) {
+    operation = ChangeLog::Operation{
+        .change = Change::kRename, .name = nameless.filename(), .new_name = name_in_folder(to)};
+  }
+  return make(std::move(operation), [&] {
+    return static_cast<int>(::syscall(SYS_linkat, AT_FDCWD, from, AT_FDCWD, to, flags));
+  });
+}
+
 int on_unlink(const char* path) {
   const std::lock_guard lock(guard);
   std::optional<ChangeLog::Operation> operation;
@@ -243,6 +259,9 @@ int fdatasync(int fd) { return viridian::on_sync(fd, SYS_fdatasync); }
 int rename(const char* from, const char* to) noexcept { return viridian::on_rename(from, to, 0); }
 int renameat2(int, const char* from, int, const char* to, unsigned flags) noexcept {
   return viridian::on_rename(from, to, flags);
+}
+int linkat(int, const char* from, int, const char* to, int flags) noexcept {
+  return viridian::on_link(from, to, flags);
 }
 int unlink(const char* path) noexcept { return viridian::on_unlink(path); }
 int remove(const char* path) noexcept {

@@ -7,7 +7,9 @@ namespace viridian {
 
 Unexpected fail_errno(std::string_view what, int error_number) {
   const ErrorKind kind = error_number == ENOENT ? ErrorKind::kNotFound : ErrorKind::kIo;
-  return fail(kind, "{}: {}", what, ::strerrordesc_np(error_number));
+  Unexpected error = fail(kind, "{}: {}", what, ::strerrordesc_np(error_number));
+  error.value().error_number = error_number;
+  return error;
 }
 
 Unexpected with_context(std::string_view context, Error error) {

@@ -25,6 +25,7 @@ enum class ErrorKind : uint8_t {
 struct Error {
   ErrorKind kind;
   std::string message;
+  int error_number = 0;  // the errno that it comes from, if it comes from one
 };
 
 template <class T>

@@ -22,17 +22,28 @@ constexpr std::array<unsigned, 3> kSetUpFlags = {
     IORING_SETUP_R_DISABLED,
 };
 
+// How many turns drive() takes before it lets the caller's loop look at something else.
+constexpr unsigned kDriveTurns = 64;
+
+void ring(int event_fd) noexcept {
+  const uint64_t one = 1;
+  // The counter is never full: it would take 2^64 rings that nobody reads.
+  [[maybe_unused]] const ssize_t written = ::write(event_fd, &one, sizeof(one));
+}
+
 }  // namespace
 
-Result<std::unique_ptr<Reactor>> Reactor::create(unsigned entries) {
+Result<std::unique_ptr<Reactor>> Reactor::create(unsigned entries, Turned turned) {
   std::unique_ptr<Reactor> reactor(new Reactor);  // set-up
-  VIRIDIAN_TRY(reactor->set_up(entries));
+  VIRIDIAN_TRY(reactor->set_up(entries, turned));
   return reactor;
 }
 
-Result<void> Reactor::set_up(unsigned entries) {
+Result<void> Reactor::set_up(unsigned entries, Turned turned) {
   int error = 0;
   for (unsigned flags : kSetUpFlags) {
+    // All but the last bind the ring, or the end of its operations, to one thread.
+    if (turned == Turned::kByAnyThread && flags != kSetUpFlags.back()) continue;
     error = io_uring_queue_init(entries, &ring_, flags);
     if (error != -EINVAL) break;
   }
@@ -74,14 +85,17 @@ io_uring_sqe* Reactor::next_sqe() noexcept {
   return sqe;
 }
 
+// Binds a SINGLE_ISSUER ring to this thread. By system call: liburing 2.3 declares
+// io_uring_enable_rings() but its shared library does not export it.
+void Reactor::enable() noexcept {
+  if (ring_enabled_) return;
+  ::syscall(__NR_io_uring_register, ring_.ring_fd, IORING_REGISTER_ENABLE_RINGS, nullptr, 0);
+  ring_enabled_ = true;
+  arm_wake();
+}
+
 void Reactor::enter(bool wait) noexcept {
-  if (!ring_enabled_) {
-    // Binds a SINGLE_ISSUER ring to this thread. By system call: liburing 2.3 declares
-    // io_uring_enable_rings() but its shared library does not export it.
-    ::syscall(__NR_io_uring_register, ring_.ring_fd, IORING_REGISTER_ENABLE_RINGS, nullptr, 0);
-    ring_enabled_ = true;
-    arm_wake();
-  }
+  enable();
   ++enter_count_;
   // EINTR, EAGAIN and EBUSY leave the unsubmitted entries in the queue for the next turn.
   if (wait) {
@@ -112,15 +126,15 @@ void Reactor::post(Completion& completion) noexcept {
     // Pairs with the acquire in take_inbox(): what the poster wrote is seen by the callback.
   } while (!inbox_.compare_exchange_weak(head, &completion, std::memory_order_seq_cst,
                                          std::memory_order_relaxed));
+  // Who finds the inbox empty rings for all until it is taken.
+  if (event_fd_ && head == nullptr) ring(event_fd_.get());
   // Pairs with turn(): either the reactor sees the entry before it sleeps, or we see it asleep.
   if (asleep_.load(std::memory_order_seq_cst)) wake();
 }
 
 void Reactor::wake() noexcept {
   if (!asleep_.exchange(false, std::memory_order_seq_cst)) return;
-  const uint64_t one = 1;
-  // The counter cannot be full: each write follows a sleep whose wake-up reads it to zero.
-  [[maybe_unused]] const ssize_t written = ::write(wake_fd_.get(), &one, sizeof(one));
+  ring(wake_fd_.get());
 }
 
 bool Reactor::take_inbox() noexcept {
@@ -169,6 +183,43 @@ void Reactor::turn(bool may_sleep) noexcept {
   if (inbox_.load(std::memory_order_seq_cst) == nullptr) enter(true);
   asleep_.store(false, std::memory_order_relaxed);
   reap();
+}
+
+Result<int> Reactor::event_fd() {
+  if (event_fd_) return event_fd_.get();
+  UniqueFd fd(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
+  if (!fd) return fail_errno("eventfd", errno);
+  enable();
+  const int error = io_uring_register_eventfd(&ring_, fd.get());
+  if (error < 0) return fail_errno("io_uring: registering an eventfd", -error);
+  event_fd_ = std::move(fd);
+  ring(event_fd_.get());  // for what was started, or became ready, before
+  return event_fd_.get();
+}
+
+void Reactor::ring_event_fd() noexcept {
+  if (event_fd_) ring(event_fd_.get());
+}
+
+bool Reactor::has_work() const noexcept {
+  return !ready_.empty() || inbox_.load(std::memory_order_relaxed) != nullptr ||
+         io_uring_sq_ready(&ring_) > 0 || io_uring_cq_ready(&ring_) > 0;
+}
+
+void Reactor::drive() noexcept {
+  uint64_t rings = 0;
+  // Before looking, so that what comes after the look rings again.
+  if (event_fd_) (void)!::read(event_fd_.get(), &rings, sizeof(rings));
+  for (unsigned turns = 0; turns < kDriveTurns; ++turns) {
+    turn(false);
+    if (!has_work()) return;
+  }
+  ring_event_fd();
+}
+
+void Reactor::submit_started() noexcept {
+  turn(false);
+  if (has_work()) ring_event_fd();
 }
 
 void Reactor::run(const std::stop_token& stop) noexcept {

@@ -4,6 +4,9 @@
 // call that started them, so a callback may start, defer and free whatever it likes without
 // recursion. The reactor owns no request memory and allocates nothing after create().
 // Every member but post() belongs to the reactor's thread: the one that first turns it.
+//
+// A thread with a loop of its own (epoll, GLib, libuv) waits for event_fd() there and calls drive()
+// when it is readable, instead of run().
 #pragma once
 
 #include <liburing.h>
@@ -25,10 +28,17 @@ class Poller : public detail::ReadyHook {
   virtual bool poll() noexcept = 0;  // true if it did work: the reactor then does not sleep
 };
 
+// Who turns a reactor. kByOneThread is the cheaper one where the kernel knows it (6.0, 6.1).
+enum class Turned : uint8_t {
+  kByOneThread,
+  kByAnyThread,  // one at a time, and what one did has happened before the next one starts
+};
+
 class Reactor {
  public:
   // kUnsupported if the kernel has no io_uring or forbids it.
-  static Result<std::unique_ptr<Reactor>> create(unsigned entries = 256);
+  static Result<std::unique_ptr<Reactor>> create(unsigned entries = 256,
+                                                 Turned turned = Turned::kByOneThread);
   ~Reactor();
   Reactor(const Reactor&) = delete;
   Reactor& operator=(const Reactor&) = delete;
@@ -66,6 +76,21 @@ class Reactor {
   // for the first event if there is nothing to do.
   void turn(bool may_sleep) noexcept;
 
+  // A descriptor that becomes readable when drive() has something to do. The same one each time;
+  // the reactor's own, for waiting only. To be called before another thread posts.
+  Result<int> event_fd();
+
+  // Turns without waiting until nothing is ready, then returns; after a number of turns it returns
+  // in any case and leaves event_fd() readable. Pollers are asked in each turn and keep nobody
+  // awake.
+  void drive() noexcept;
+  // To be called after starting operations outside of drive(): hands them to the kernel, and leaves
+  // event_fd() readable if something is ready.
+  void submit_started() noexcept;
+
+  // Makes event_fd() readable, for who has work for the loop that the reactor does not know of.
+  void ring_event_fd() noexcept;
+
   // Operations started and not yet reaped. The reactor's own wake-up is not counted.
   unsigned in_flight() const noexcept { return in_flight_; }
 
@@ -78,7 +103,9 @@ class Reactor {
   using PollerList = boost::intrusive::slist<Poller, boost::intrusive::constant_time_size<false>>;
 
   Reactor() = default;
-  Result<void> set_up(unsigned entries);
+  Result<void> set_up(unsigned entries, Turned turned);
+  void enable() noexcept;
+  bool has_work() const noexcept;
   io_uring_sqe* next_sqe() noexcept;
   void enter(bool wait) noexcept;
   void reap() noexcept;
@@ -96,6 +123,7 @@ class Reactor {
   PollerList pollers_;
   std::atomic<Completion*> inbox_{nullptr};
   std::atomic<bool> asleep_{false};
+  UniqueFd event_fd_;  // if somebody asked for it
   UniqueFd wake_fd_;
   uint64_t wake_value_ = 0;
   struct Wake : Completion {

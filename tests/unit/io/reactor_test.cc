@@ -2,8 +2,11 @@
 
 #include <gtest/gtest.h>
 
-#include <sys/eventfd.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <unistd.h>
 
+#include <functional>
 #include <thread>
 #include <vector>
 
@@ -101,6 +104,125 @@ TEST(Reactor, PollerKeepsTheReactorAwakeUntilItFindsNothing) {
   reactor->run_until([&] { return poller.left == 0; });
   reactor->detach(poller);
   EXPECT_EQ(poller.left, 0);
+}
+
+bool is_readable(int fd) {
+  pollfd one = {fd, POLLIN, 0};
+  return ::poll(&one, 1, 0) == 1;
+}
+
+// Waits in poll() and drives, as a loop of the caller's own does.
+void drive_until(Reactor& reactor, int fd, const std::function<bool()>& done) {
+  while (!done()) {
+    pollfd one = {fd, POLLIN, 0};
+    if (::poll(&one, 1, 10000) == 0) FAIL() << "nothing arrived within ten seconds";
+    reactor.drive();
+  }
+}
+
+TEST(Reactor, EventFdIsReadableWhenAKernelOperationEndsAndNotBefore) {
+  for (const Turned turned : {Turned::kByOneThread, Turned::kByAnyThread}) {
+    auto reactor = Reactor::create(256, turned).value();
+    const int fd = reactor->event_fd().value();
+    EXPECT_EQ(reactor->event_fd().value(), fd);
+    int ends[2];
+    ASSERT_EQ(::pipe2(ends, O_CLOEXEC), 0);
+    const UniqueFd reader(ends[0]), writer(ends[1]);
+    std::vector<int> trace;
+    Step step(trace, 1);
+    char byte = 0;
+    reactor->start(step,
+                   [&](io_uring_sqe* sqe) { io_uring_prep_read(sqe, reader.get(), &byte, 1, 0); });
+    reactor->drive();
+    EXPECT_FALSE(is_readable(fd));
+    EXPECT_EQ(::write(writer.get(), "x", 1), 1);
+    drive_until(*reactor, fd, [&] { return !trace.empty(); });
+    EXPECT_EQ(byte, 'x');
+    reactor->drive();
+    EXPECT_FALSE(is_readable(fd));
+  }
+}
+
+TEST(Reactor, EventFdIsReadableForWhatWasStartedBeforeItWasAskedFor) {
+  auto reactor = make_reactor();
+  std::vector<int> trace;
+  Step step(trace, 1);
+  reactor->start(step, [](io_uring_sqe* sqe) { io_uring_prep_nop(sqe); });
+  const int fd = reactor->event_fd().value();
+  EXPECT_TRUE(is_readable(fd));
+  drive_until(*reactor, fd, [&] { return !trace.empty(); });
+}
+
+TEST(Reactor, EventFdIsReadableForWhatIsReadyAfterSubmitting) {
+  auto reactor = make_reactor();
+  const int fd = reactor->event_fd().value();
+  reactor->drive();
+  EXPECT_FALSE(is_readable(fd));
+  std::vector<int> trace;
+  Step first(trace, 1), second(trace, 2);
+  first.reactor = reactor.get();
+  first.then = &second;
+  reactor->defer(first);
+  reactor->submit_started();
+  EXPECT_EQ(trace, (std::vector<int>{1}));
+  EXPECT_TRUE(is_readable(fd));
+  reactor->drive();
+  EXPECT_EQ(trace.size(), 2u);
+}
+
+TEST(Reactor, EventFdIsReadableAfterAPostOfAnotherThread) {
+  auto reactor = make_reactor();
+  const int fd = reactor->event_fd().value();
+  std::vector<int> trace;
+  std::vector<std::unique_ptr<Step>> steps;
+  for (int i = 0; i < 100; ++i)
+    steps.push_back(std::make_unique<Step>(trace, i));
+  std::jthread poster([&] {
+    for (auto& step : steps) {
+      reactor->post(*step);
+      std::this_thread::yield();
+    }
+  });
+  drive_until(*reactor, fd, [&] { return trace.size() == 100; });
+  EXPECT_EQ(trace.back(), 99);
+}
+
+TEST(Reactor, DriveReturnsThoughWorkNeverEndsAndLeavesTheEventFdReadable) {
+  auto reactor = make_reactor();
+  const int fd = reactor->event_fd().value();
+  struct Endless : Completion {
+    Reactor* reactor = nullptr;
+    bool stop = false;
+  } endless;
+  endless.reactor = reactor.get();
+  endless.run = [](Completion& completion) noexcept {
+    auto& self = static_cast<Endless&>(completion);
+    if (!self.stop) self.reactor->defer(self);
+  };
+  reactor->defer(endless);
+  reactor->drive();
+  EXPECT_TRUE(is_readable(fd));
+  endless.stop = true;
+  reactor->drive();
+  EXPECT_FALSE(is_readable(fd));
+}
+
+TEST(Reactor, OneForAnyThreadIsTurnedByTwoThreadsInTurn) {
+  auto reactor = Reactor::create(256, Turned::kByAnyThread).value();
+  std::vector<int> trace;
+  Step first(trace, 1), second(trace, 2), third(trace, 3);
+  const auto nop = [](io_uring_sqe* sqe) { io_uring_prep_nop(sqe); };
+  reactor->start(first, nop);
+  reactor->run_until([&] { return trace.size() == 1; });
+  std::thread other([&] {
+    reactor->start(second, nop);
+    reactor->run_until([&] { return trace.size() == 2; });
+  });
+  other.join();
+  // The thread that submitted the reactor's own wake-up is gone; posts arrive all the same.
+  std::thread poster([&] { reactor->post(third); });
+  reactor->run_until([&] { return trace.size() == 3; });
+  poster.join();
 }
 
 }  // namespace

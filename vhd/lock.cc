@@ -73,4 +73,11 @@ Result<void> lock_image(int fd, std::string_view name, LockMode mode) {
   return {};
 }
 
+void relax_lock(int fd) {
+  for (const unsigned permission : {kWritePermission, kResize}) {
+    struct flock lock = byte_lock(static_cast<off_t>(kHeldBase + permission), F_UNLCK);
+    (void)::fcntl(fd, F_OFD_SETLK, &lock);  // taking away what one has cannot fail
+  }
+}
+
 }  // namespace viridian::vhd

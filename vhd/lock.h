@@ -22,4 +22,7 @@ enum class LockMode : uint8_t {
 // without such locks are taken as they are.
 Result<void> lock_image(int fd, std::string_view name, LockMode mode);
 
+// Turns the kWrite lock of a descriptor into a kRead one, without a moment in between.
+void relax_lock(int fd);
+
 }  // namespace viridian::vhd

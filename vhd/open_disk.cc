@@ -1,7 +1,9 @@
 #include "vhd/open_disk.h"
 
+#include <fcntl.h>
 #include <sys/sysmacros.h>
 
+#include <cerrno>
 #include <cstring>
 
 #include "vhd/chain.h"
@@ -20,13 +22,31 @@ UniqueId id_of_file(const struct stat& status) {
   return id;
 }
 
+Result<DiskDescription> describe(const std::vector<ChainLink>& links) {
+  const ChainLink& leaf = links.front();
+  DiskDescription description;
+  description.type = leaf.image.type;
+  description.block_size = leaf.image.block_size;
+  description.layers = static_cast<uint32_t>(links.size());
+  description.leaf = UniqueFd(::fcntl(leaf.fd.get(), F_DUPFD_CLOEXEC, 0));
+  if (!description.leaf) return fail_errno(leaf.path, errno);
+  return description;
+}
+
 }  // namespace
 
 Result<std::unique_ptr<io::BlockDevice>> open_disk(io::Reactor& reactor, const std::string& path,
-                                                   const DiskOptions& options) {
+                                                   const DiskOptions& options,
+                                                   DiskDescription* description) {
   const Access access = options.read_only ? Access::kReadOnly : Access::kReadWrite;
   auto links = open_chain(path, access, options.policy);
   if (!links) return Unexpected(std::move(links).error());
+
+  if (description != nullptr) {
+    auto described = describe(*links);
+    if (!described) return Unexpected(std::move(described).error());
+    *description = std::move(*described);
+  }
 
   std::vector<ChainDisk::Part> parts;
   for (ChainLink& link : *links) {

@@ -4,6 +4,7 @@
 #include <memory>
 #include <string>
 
+#include "io/unique_fd.h"
 #include "io/uring_file.h"
 #include "vhd/chain_disk.h"
 #include "vhd/image.h"
@@ -17,9 +18,19 @@ struct DiskOptions {
   OpenPolicy policy;
 };
 
+// What a disk was made of when it was opened, for who tells people about it.
+struct DiskDescription {
+  ImageType type = ImageType::kRaw;
+  uint32_t block_size = 0;  // bytes; 0 if it has no blocks
+  uint32_t layers = 0;      // the image and its parents
+  UniqueFd leaf;            // the image's open file again: it keeps the lock while it is open
+};
+
 // The image at `path`: VHD or raw as `options.policy.format` says, a file or a block device.
 // Parents are opened, and locked, for reading. `reactor` is the one that the disk will be used on.
+// `description`, if not null, is filled on success.
 Result<std::unique_ptr<io::BlockDevice>> open_disk(io::Reactor& reactor, const std::string& path,
-                                                   const DiskOptions& options = {});
+                                                   const DiskOptions& options = {},
+                                                   DiskDescription* description = nullptr);
 
 }  // namespace viridian::vhd

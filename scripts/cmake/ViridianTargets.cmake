@@ -46,7 +46,9 @@ function(viridian_library name)
   cmake_parse_arguments(ARG "" "" "SOURCES;LINKS;PRIVATE_LINKS" ${ARGN})
   add_library(viridian_${name} STATIC ${ARG_SOURCES})
   add_library(viridian::${name} ALIAS viridian_${name})
-  target_link_libraries(viridian_${name} PUBLIC viridian_options ${ARG_LINKS}
+  target_compile_features(viridian_${name} PUBLIC cxx_std_20)
+  # The warnings are ours, not those of who uses an installed library.
+  target_link_libraries(viridian_${name} PUBLIC $<BUILD_INTERFACE:viridian_options> ${ARG_LINKS}
                                          PRIVATE ${ARG_PRIVATE_LINKS})
 endfunction()
 

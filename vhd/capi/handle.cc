@@ -1,0 +1,277 @@
+#include "vhd/capi/handle.h"
+
+#include <unistd.h>
+
+#include <cerrno>
+#include <filesystem>
+
+namespace viridian::vhd::capi {
+namespace {
+
+constexpr uint32_t kDefaultQueueDepth = 256;
+constexpr uint32_t kMaxQueueDepth = 4096;
+constexpr uint32_t kOpenFlags = VIRIDIAN_VHD_READ_ONLY | VIRIDIAN_VHD_PAGE_CACHE |
+                                VIRIDIAN_VHD_NO_LOCK | VIRIDIAN_VHD_ALLOW_PARENT_OUTSIDE |
+                                VIRIDIAN_VHD_IGNORE_PARENT_ID | VIRIDIAN_VHD_ONE_THREAD;
+
+int this_thread() noexcept {
+  thread_local const int id = ::gettid();
+  return id;
+}
+
+Outcome<DiskOptions> disk_options(const viridian_vhd_open_options& options) {
+  if ((options.flags & ~kOpenFlags) != 0) {
+    return refuse(EINVAL, "open_options: flags: {:#x} are unknown", options.flags & ~kOpenFlags);
+  }
+  if (options.queue_depth > kMaxQueueDepth) {
+    return refuse(EINVAL, "open_options: queue_depth: {} is more than {}", options.queue_depth,
+                  kMaxQueueDepth);
+  }
+  const auto has = [&](uint32_t flag) { return (options.flags & flag) != 0; };
+  DiskOptions result;
+  result.read_only = has(VIRIDIAN_VHD_READ_ONLY);
+  if (has(VIRIDIAN_VHD_PAGE_CACHE)) result.cache = io::CacheMode::kWriteback;
+  result.lock = !has(VIRIDIAN_VHD_NO_LOCK);
+  const auto format = format_of(options.format);
+  if (!format) return tl::unexpected<Failure>(format.error());
+  result.policy.format = *format;
+  result.policy.allow_parent_outside = has(VIRIDIAN_VHD_ALLOW_PARENT_OUTSIDE);
+  result.policy.ignore_parent_mismatch = has(VIRIDIAN_VHD_IGNORE_PARENT_ID);
+  if (options.parent != nullptr) result.policy.parent_override = options.parent;
+  return result;
+}
+
+}  // namespace
+
+Outcome<Format> format_of(uint32_t format) {
+  if (format == VIRIDIAN_VHD_FORMAT_AUTO) return Format::kAuto;
+  if (format == VIRIDIAN_VHD_FORMAT_VHD) return Format::kVhd;
+  if (format == VIRIDIAN_VHD_FORMAT_RAW) return Format::kRaw;
+  return refuse(EINVAL, "options: format: {} is unknown", format);
+}
+
+Outcome<std::unique_ptr<Handle>> Handle::open(const std::string& path,
+                                              const viridian_vhd_open_options& options) {
+  auto disk = disk_options(options);
+  if (!disk) return tl::unexpected<Failure>(disk.error());
+  std::unique_ptr<Handle> handle(new Handle);
+  std::error_code error;
+  handle->path_ = std::filesystem::absolute(path, error).string();
+  if (error) return refuse(error.value(), "{}: {}", path, error.message());
+  handle->options_ = std::move(*disk);
+  handle->one_thread_ = (options.flags & VIRIDIAN_VHD_ONE_THREAD) != 0;
+  auto reactor = io::Reactor::create(
+      256, handle->one_thread_ ? io::Turned::kByOneThread : io::Turned::kByAnyThread);
+  if (!reactor) return failure_of(reactor.error());
+  handle->reactor_ = std::move(*reactor);
+  auto opened = open_disk(*handle->reactor_, path, handle->options_, &handle->description_);
+  if (!opened) return failure_of(opened.error());
+  handle->disk_ = std::move(*opened);
+  handle->slots_ =
+      std::vector<Slot>(options.queue_depth == 0 ? kDefaultQueueDepth : options.queue_depth);
+  for (Slot& slot : handle->slots_) {
+    slot.handle = handle.get();
+    handle->free_.push_back(slot);
+  }
+  return handle;
+}
+
+Outcome<int> Handle::usable() {
+  if (closing_) return refuse(ESHUTDOWN, "{}: is being closed", path_);
+  if (!disk_) return refuse(ENOTCONN, "{}: was lost by a snapshot that failed; close it", path_);
+  if (!one_thread_) return 0;
+  if (owner_ == 0) owner_ = this_thread();
+  if (owner_ == this_thread()) return 0;
+  return refuse(EPERM, "{}: belongs to thread {}; open it without ONE_THREAD", path_, owner_);
+}
+
+Outcome<viridian_vhd_info> Handle::info() const {
+  if (!disk_) return refuse(ENOTCONN, "{}: was lost by a snapshot that failed; close it", path_);
+  const io::DiskInfo disk = disk_->info();
+  viridian_vhd_info info = {};
+  switch (description_.type) {
+    case ImageType::kRaw:
+      info.kind = VIRIDIAN_VHD_RAW;
+      break;
+    case ImageType::kFixed:
+      info.kind = VIRIDIAN_VHD_FIXED;
+      break;
+    case ImageType::kDynamic:
+      info.kind = VIRIDIAN_VHD_DYNAMIC;
+      break;
+    case ImageType::kDifferencing:
+      info.kind = VIRIDIAN_VHD_DIFFERENCING;
+      break;
+  }
+  info.size_bytes = disk.sector_count * io::kSectorSize;
+  info.block_size = description_.block_size;
+  info.layers = description_.layers;
+  info.physical_sector_size = disk.physical_sector_size;
+  info.discard_granularity = disk.discard_granularity * io::kSectorSize;
+  std::copy(disk.unique_id.begin(), disk.unique_id.end(), info.unique_id);
+  info.read_only = disk.read_only ? 1 : 0;
+  return info;
+}
+
+io::IoStatus Handle::wait_for(io::IoRequest& request) noexcept {
+  struct Wait : io::IoRequest {
+    bool ended = false;
+  } wait;
+  static_cast<io::IoRequest&>(wait) = request;
+  wait.done = [](io::IoRequest& self) noexcept { static_cast<Wait&>(self).ended = true; };
+  if (request.op != io::IoOp::kRead && request.op != io::IoOp::kFlush) wrote_ = true;
+  disk_->submit(wait);
+  reactor_->run_until([&] { return wait.ended; });
+  request.status = wait.status;
+  return request.status;
+}
+
+Outcome<int> Handle::run(io::IoRequest& request) {
+  if (const auto ok = usable(); !ok) return ok;
+  const io::IoStatus status = wait_for(request);
+  settle();
+  if (status == io::IoStatus::kOk) return 0;
+  return tl::unexpected<Failure>(failure_of(request, disk_->info()));
+}
+
+Outcome<int> Handle::prepare(const viridian_vhd_request& request, io::IoRequest& out) const {
+  if (request.done == nullptr) return refuse(EINVAL, "request: done: is NULL");
+  const bool write = request.op == VIRIDIAN_VHD_OP_WRITE;
+  const uint32_t known = write ? uint32_t{VIRIDIAN_VHD_FUA} : 0;
+  if ((request.flags & ~known) != 0) {
+    return refuse(EINVAL, "request: flags: {:#x} do not go with its op", request.flags);
+  }
+  out.fua = request.flags != 0;
+  out.data = {};
+  out.sector = 0;
+  out.sector_count = 0;
+  switch (request.op) {
+    case VIRIDIAN_VHD_OP_READ:
+    case VIRIDIAN_VHD_OP_WRITE:
+      out.op = write ? io::IoOp::kWrite : io::IoOp::kRead;
+      return set_data(out, request.iov, request.iov_count, request.offset);
+    case VIRIDIAN_VHD_OP_FLUSH:
+      out.op = io::IoOp::kFlush;
+      return 0;
+    case VIRIDIAN_VHD_OP_DISCARD:
+      out.op = io::IoOp::kDiscard;
+      return set_range(out, request.offset, request.length);
+    case VIRIDIAN_VHD_OP_WRITE_ZEROES:
+      out.op = io::IoOp::kWriteZeroes;
+      return set_range(out, request.offset, request.length);
+    default:
+      return refuse(EINVAL, "request: op: {} is unknown", request.op);
+  }
+}
+
+void Handle::start(Slot& slot) noexcept {
+  ++in_progress_;
+  if (slot.op != io::IoOp::kRead && slot.op != io::IoOp::kFlush) wrote_ = true;
+  slot.done = [](io::IoRequest& self) noexcept {
+    auto& ended = static_cast<Slot&>(self);
+    --ended.handle->in_progress_;
+    ++ended.handle->finished_count_;
+    ended.handle->finished_.push_back(ended);
+  };
+  disk_->submit(slot);
+}
+
+Outcome<int> Handle::submit(viridian_vhd_request* const* requests, int count) {
+  if (const auto ok = usable(); !ok) return ok;
+  if (count < 0 || (requests == nullptr && count > 0)) {
+    return refuse(EINVAL, "count: is {}; must not be negative, and requests not NULL", count);
+  }
+  Outcome<int> stopped = 0;
+  int taken = 0;
+  for (; taken < count; ++taken) {
+    if (free_.empty()) {
+      stopped = refuse(EAGAIN, "queue_depth: {} requests are in progress", slots_.size());
+      break;
+    }
+    auto& slot = static_cast<Slot&>(free_.front());
+    if (requests[taken] == nullptr) stopped = refuse(EINVAL, "requests: {} is NULL", taken);
+    if (stopped) stopped = prepare(*requests[taken], slot);
+    if (!stopped) break;
+    free_.pop_front();
+    slot.request = requests[taken];
+    start(slot);
+  }
+  if (taken == 0 && !stopped) return stopped;
+  // What done() submits goes to the kernel together, when all that ended has been told.
+  if (!delivering_) reactor_->submit_started();
+  settle();
+  return taken;
+}
+
+Outcome<int> Handle::fd() {
+  if (const auto ok = usable(); !ok) return ok;
+  const auto fd = reactor_->event_fd();
+  if (!fd) return failure_of(fd.error());
+  settle();
+  return *fd;
+}
+
+// The caller's done() for all that has ended until now. It may throw, if it is C++: then the rest
+// is told at the next call.
+int Handle::deliver() {
+  struct Delivering {
+    explicit Delivering(Handle& handle_in) : handle(handle_in) { handle.delivering_ = true; }
+    ~Delivering() {
+      handle.delivering_ = false;
+      handle.settle();
+    }
+    Handle& handle;
+  } delivering(*this);
+  int count = 0;
+  for (size_t left = finished_count_; left > 0; --left, ++count) {
+    auto& slot = static_cast<Slot&>(finished_.front());
+    finished_.pop_front();
+    --finished_count_;
+    free_.push_front(slot);
+    slot.request->done(slot.request, -code_of(slot.status));
+  }
+  return count;
+}
+
+Outcome<int> Handle::poll() {
+  if (delivering_) return refuse(EBUSY, "viridian_vhd_poll: called from done()");
+  if (const auto ok = usable(); !ok) return ok;
+  reactor_->drive();
+  const int count = deliver();
+  if (count > 0) reactor_->submit_started();
+  settle();
+  return count;
+}
+
+// Whoever waits at fd() learns of what is left to be told.
+void Handle::settle() noexcept {
+  if (finished_count_ > 0) reactor_->ring_event_fd();
+}
+
+// Every request has ended and is durable.
+Outcome<int> Handle::quiesce() {
+  reactor_->run_until([this] { return in_progress_ == 0; });
+  if (!wrote_) return 0;
+  io::IoRequest flush;
+  flush.op = io::IoOp::kFlush;
+  if (wait_for(flush) == io::IoStatus::kOk) return 0;
+  return tl::unexpected<Failure>(failure_of(flush, disk_->info()));
+}
+
+Outcome<int> Handle::close(bool& gone) {
+  if (delivering_) return refuse(EBUSY, "viridian_vhd_close: called from done()");
+  closing_ = false;  // a close that a throwing done() ended begins again
+  Outcome<int> outcome = 0;
+  if (disk_) {
+    if (const auto ok = usable(); !ok) return ok;
+    closing_ = true;
+    outcome = quiesce();
+    while (finished_count_ > 0)
+      deliver();
+    disk_.reset();
+  }
+  gone = true;
+  return outcome;
+}
+
+}  // namespace viridian::vhd::capi

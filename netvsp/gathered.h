@@ -1,0 +1,68 @@
+// A message of the guest that lies in several pieces of its memory: the section of the send buffer,
+// then the ranges of a GPA-direct packet. Reading copies; what was copied is judged and used.
+// Data path; the pieces belong to the caller.
+#pragma once
+
+#include <sys/uio.h>
+
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <optional>
+#include <span>
+
+#include "base/endian.h"
+
+namespace viridian::netvsp {
+
+class Gathered {
+ public:
+  Gathered() = default;
+  explicit Gathered(std::span<const iovec> pieces) : pieces_(pieces) {
+    for (const iovec& piece : pieces)
+      bytes_ += piece.iov_len;
+  }
+
+  uint64_t bytes() const noexcept { return bytes_; }
+
+  // Copies [at, at + into.size()); false if that leaves the message.
+  bool copy(uint64_t at, std::span<std::byte> into) const noexcept {
+    return for_each(at, into.size(), [&](std::span<std::byte> piece) {
+      std::memcpy(into.data(), piece.data(), piece.size());
+      into = into.subspan(piece.size());
+      return true;
+    });
+  }
+
+  template <WireStruct T>
+  std::optional<T> read(uint64_t at) const noexcept {
+    T value;
+    if (!copy(at, std::as_writable_bytes(std::span(&value, 1)))) return std::nullopt;
+    return value;
+  }
+
+  // Visits the pieces of [at, at + length) in order, until `visit` returns false. False if it did,
+  // or if the range leaves the message.
+  template <class Visit>
+  bool for_each(uint64_t at, uint64_t length, Visit&& visit) const noexcept {
+    if (at > bytes_ || length > bytes_ - at) return false;
+    for (const iovec& piece : pieces_) {
+      if (length == 0) return true;
+      if (at >= piece.iov_len) {
+        at -= piece.iov_len;
+        continue;
+      }
+      const size_t taken = length < piece.iov_len - at ? length : piece.iov_len - at;
+      if (!visit(std::span(static_cast<std::byte*>(piece.iov_base) + at, taken))) return false;
+      length -= taken;
+      at = 0;
+    }
+    return length == 0;
+  }
+
+ private:
+  std::span<const iovec> pieces_;
+  uint64_t bytes_ = 0;
+};
+
+}  // namespace viridian::netvsp

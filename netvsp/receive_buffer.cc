@@ -1,0 +1,68 @@
+#include "netvsp/receive_buffer.h"
+
+#include <algorithm>
+#include <cstring>
+
+#include "netvsp/limits.h"
+
+namespace viridian::netvsp {
+namespace {
+
+constexpr uint32_t kPageBytes = 4096;
+
+}  // namespace
+
+std::optional<ReceiveBuffer> ReceiveBuffer::map(const GuestMemory& memory,
+                                                const vmbus::Gpadl& gpadl, uint32_t section_bytes) {
+  if (gpadl.byte_count < kMinBufferBytes || gpadl.byte_count > kMaxBufferBytes) return {};
+  ReceiveBuffer buffer;
+  buffer.bytes_ = gpadl.byte_count;
+  buffer.first_offset_ = gpadl.byte_offset;
+  buffer.section_bytes_ = section_bytes;
+  buffer.pages_.reserve(gpadl.pfns.size());
+  for (const uint64_t pfn : gpadl.pfns) {
+    const auto page = memory.window(Gpa{pfn * kPageBytes}, kPageBytes);
+    if (!page) return {};
+    buffer.pages_.push_back(page->data());
+  }
+  buffer.next_.resize(std::min(gpadl.byte_count / section_bytes, kMaxReceiveSections));
+  for (uint32_t section = buffer.section_count(); section-- > 0;) {
+    buffer.next_[section] = buffer.free_;
+    buffer.free_ = section;
+    ++buffer.free_count_;
+  }
+  return buffer;
+}
+
+uint32_t ReceiveBuffer::take() noexcept {
+  const uint32_t section = free_;
+  if (section == kNone) return kNone;
+  free_ = next_[section];
+  next_[section] = kNone;
+  --free_count_;
+  return section;
+}
+
+void ReceiveBuffer::give_back(uint32_t first) noexcept {
+  while (first != kNone) {
+    const uint32_t following = next_[first];
+    next_[first] = free_;
+    free_ = first;
+    ++free_count_;
+    first = following;
+  }
+}
+
+void ReceiveBuffer::write(uint32_t section, uint32_t at,
+                          std::span<const std::byte> from) const noexcept {
+  uint32_t position = first_offset_ + offset(section) + at;
+  while (!from.empty()) {
+    const uint32_t in_page = position % kPageBytes;
+    const size_t piece = std::min<size_t>(from.size(), kPageBytes - in_page);
+    std::memcpy(pages_[position / kPageBytes] + in_page, from.data(), piece);
+    from = from.subspan(piece);
+    position += static_cast<uint32_t>(piece);
+  }
+}
+
+}  // namespace viridian::netvsp

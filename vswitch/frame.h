@@ -30,6 +30,9 @@ constexpr uint64_t kFrameTcp = RTE_MBUF_F_TX_TCP_CKSUM;
 constexpr uint64_t kFrameUdp = RTE_MBUF_F_TX_UDP_CKSUM;
 constexpr uint64_t kFrameTransportMask = RTE_MBUF_F_TX_L4_MASK;
 constexpr uint64_t kFrameSegment = RTE_MBUF_F_TX_TCP_SEG;
+// Any of these, and there is more to a frame than its bytes.
+constexpr uint64_t kFrameNeedsLook =
+    kFrameVlan | kFrameIpChecksum | kFrameTransportMask | kFrameSegment;
 
 constexpr uint16_t kBurst = 64;             // frames in one receive() or transmit(), at most
 constexpr uint32_t kMaxFrameBytes = 65550;  // 64 KiB of IP packet and its Ethernet header

@@ -31,7 +31,9 @@ class SwitchPort {
 
   // Gives frames to the outside and returns how many it took, from the front; the rest is dropped
   // and counted by the switch. It only borrows them, since other ports may get the same ones: it
-  // changes nothing in them, and what it needs after the call it copies or takes a reference of.
+  // changes nothing in them, and what it needs after the call it copies or takes a reference of
+  // (rte_pktmbuf_refcnt_update: of each segment). vlan_tci and kFrameVlan hold only for the call:
+  // another port may get the same frame without its tag.
   virtual uint16_t transmit(std::span<rte_mbuf* const> frames) noexcept = 0;
 
   // The last transmit() of this round was made: publish, and ring once.

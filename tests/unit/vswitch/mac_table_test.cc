@@ -1,0 +1,105 @@
+#include "vswitch/mac_table.h"
+
+#include <gtest/gtest.h>
+
+namespace viridian::vswitch {
+namespace {
+
+using Learned = MacTable::Learned;
+
+TEST(MacTable, FindsWhatItLearned) {
+  MacTable table;
+  EXPECT_EQ(table.learn(mac_key(5, 1), 3, 100), Learned::kAdded);
+  EXPECT_EQ(table.learn(mac_key(5, 1), 3, 101), Learned::kKnown);
+  EXPECT_EQ(table.find(mac_key(5, 1), 101), 3);
+  EXPECT_EQ(table.find(mac_key(5, 2), 101), kNoPort);
+  EXPECT_EQ(table.find(mac_key(6, 1), 101), kNoPort);
+}
+
+TEST(MacTable, ForgetsAfterItsAgeAndNotASecondEarlier) {
+  MacTable table(64, 300);
+  table.learn(7, 1, 1000);
+  EXPECT_EQ(table.find(7, 1300), 1);
+  EXPECT_EQ(table.find(7, 1301), kNoPort);
+}
+
+TEST(MacTable, AFrameKeepsAnAddressYoung) {
+  MacTable table(64, 300);
+  table.learn(7, 1, 1000);
+  table.learn(7, 1, 1250);
+  EXPECT_EQ(table.find(7, 1550), 1);
+}
+
+TEST(MacTable, SweepFreesTheOldAlone) {
+  MacTable table(64, 300);
+  table.learn(7, 1, 1000);
+  table.learn(8, 1, 1200);
+  table.age(1400, table.bucket_count());
+  EXPECT_EQ(table.size(), 1U);
+  EXPECT_EQ(table.learned_at(1), 1U);
+  EXPECT_EQ(table.find(8, 1400), 1);
+}
+
+TEST(MacTable, MovesToAnotherPort) {
+  MacTable table;
+  table.learn(7, 1, 100);
+  EXPECT_EQ(table.learn(7, 2, 100), Learned::kMoved);
+  EXPECT_EQ(table.find(7, 100), 2);
+  EXPECT_EQ(table.learned_at(1), 0U);
+  EXPECT_EQ(table.learned_at(2), 1U);
+}
+
+TEST(MacTable, AddressThatFlapsStaysAndMovesAgainLater) {
+  MacTable table;
+  table.learn(7, 1, 100);
+  for (unsigned i = 0; i < kMaxMoves; ++i)
+    EXPECT_EQ(table.learn(7, i % 2 == 0 ? 2 : 1, 100), Learned::kMoved);
+  EXPECT_EQ(table.learn(7, 2, 100), Learned::kMoveRefused);
+  EXPECT_EQ(table.learn(7, 2, 100), Learned::kMoveRefused);
+  EXPECT_EQ(table.find(7, 100), 1);
+  EXPECT_EQ(table.learn(7, 2, 101), Learned::kMoved);
+  EXPECT_EQ(table.learn(7, 1, 101), Learned::kMoveRefused);
+  EXPECT_EQ(table.learn(7, 1, 120), Learned::kMoved);
+}
+
+TEST(MacTable, FixedAddressNeitherAgesNorMoves) {
+  MacTable table(64, 300);
+  table.learn(7, 1, 100);
+  EXPECT_TRUE(table.set_fixed(7, 4));
+  EXPECT_EQ(table.learn(7, 1, 100), Learned::kFixed);
+  table.age(100000, table.bucket_count());
+  EXPECT_EQ(table.find(7, 100000), 4);
+  EXPECT_EQ(table.learned_at(1), 0U);
+  table.flush_learned();
+  EXPECT_EQ(table.size(), 1U);
+  table.flush_port(4);
+  EXPECT_EQ(table.size(), 0U);
+}
+
+TEST(MacTable, PortLimitStopsThatPortAlone) {
+  MacTable table;
+  table.set_port_limit(1, 2);
+  EXPECT_EQ(table.learn(1, 1, 100), Learned::kAdded);
+  EXPECT_EQ(table.learn(2, 1, 100), Learned::kAdded);
+  EXPECT_EQ(table.learn(3, 1, 100), Learned::kFull);
+  EXPECT_EQ(table.learn(3, 2, 100), Learned::kAdded);
+  EXPECT_EQ(table.learn(3, 1, 100), Learned::kFull);
+  EXPECT_TRUE(table.erase(1));
+  EXPECT_FALSE(table.erase(1));
+  EXPECT_EQ(table.learn(3, 1, 100), Learned::kMoved);
+}
+
+TEST(MacTable, HoldsAsManyAsItWasMadeFor) {
+  for (const uint32_t capacity : {1U, 64U, 1000U, kMaxMacs}) {
+    MacTable table(capacity);
+    table.set_port_limit(1, kMaxMacs);
+    for (uint64_t i = 1; i <= capacity; ++i)
+      ASSERT_EQ(table.learn(mac_key(i, 1), 1, 100), Learned::kAdded) << i << " of " << capacity;
+    EXPECT_EQ(table.learn(mac_key(0xFFFF'FFFF, 1), 1, 100), Learned::kFull);
+    for (uint64_t i = 1; i <= capacity; ++i)
+      ASSERT_EQ(table.find(mac_key(i, 1), 100), 1);
+  }
+}
+
+}  // namespace
+}  // namespace viridian::vswitch

@@ -1,0 +1,26 @@
+// How much of everything a switch holds and does at most. Settings beyond these are refused.
+#pragma once
+
+#include <cstdint>
+
+namespace viridian::vswitch {
+
+constexpr uint16_t kMaxPorts = 256;  // of one switch
+constexpr uint16_t kNoPort = 0xFFFF;
+constexpr uint16_t kVlanCount = 4096;
+constexpr uint16_t kMaxVlan = 4094;  // 4095 is reserved: IEEE 802.1Q, table 9-2
+
+constexpr uint32_t kMaxMacs = 1U << 20;        // of one switch
+constexpr uint32_t kDefaultMacs = 16384;       // of one switch, unless it is told otherwise
+constexpr uint32_t kDefaultPortMacs = 8192;    // of one port
+constexpr uint32_t kDefaultMacAgeS = 300;      // IEEE 802.1Q, table 8-6
+constexpr uint8_t kMaxMoves = 8;               // of one address in a short time; then one a second
+constexpr uint32_t kAgedBucketsPerTurn = 256;  // of the address table, while a sweep goes on
+
+constexpr uint32_t kDefaultStormLimit = 10000;  // frames a second, broadcast and unknown
+
+constexpr uint16_t kMaxAclRules = 1024;  // of one port
+
+constexpr uint64_t kIdleSpinNs = 30'000;  // without a frame, before a worker goes to sleep
+
+}  // namespace viridian::vswitch

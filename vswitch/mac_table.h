@@ -1,0 +1,124 @@
+// Which port an address was last seen at, for each VLAN: learned, aged, limited, and damped when an
+// address moves too often. One thread.
+//
+// A key is 48 bits of address and 16 of VLAN in one word. A key may be in either of two buckets of
+// eight; a bucket's keys fill one cache line and are compared all at once. The table has two places
+// for each address it may hold, so a bucket is practically never full; if one is, the address is
+// not learned and its frames are flooded. The hash has a secret, so nobody can aim at a bucket.
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <vector>
+
+#include "vswitch/limits.h"
+
+namespace viridian::vswitch {
+
+using PortId = uint16_t;
+
+constexpr uint64_t mac_key(uint64_t mac_bits, uint16_t vlan) noexcept {
+  return mac_bits << 16 | vlan;
+}
+
+struct MacEntry {
+  static constexpr uint8_t kFixed = 0xFF;
+
+  PortId port = kNoPort;
+  uint8_t moves = 0;    // recent ones: each second takes one away. Or kFixed
+  uint8_t moves_s = 0;  // when one was last taken away, in seconds modulo 256
+  uint32_t seen_s = 0;
+
+  bool fixed() const noexcept { return moves == kFixed; }  // by a person: neither aged nor moved
+};
+
+class MacTable {
+ public:
+  enum class Learned : uint8_t { kKnown, kAdded, kMoved, kMoveRefused, kFixed, kFull };
+
+  // Holds `capacity` (at most kMaxMacs) addresses.
+  explicit MacTable(uint32_t capacity = kDefaultMacs, uint32_t max_age_s = kDefaultMacAgeS);
+
+  void set_port_limit(PortId port, uint32_t limit) { limits_[port] = limit; }
+  void set_max_age_s(uint32_t seconds) { max_age_s_ = seconds; }
+
+  // Brings what find() and learn() will read closer.
+  void prefetch(uint64_t key) const noexcept {
+    const uint64_t hash = hash_of(key);
+    __builtin_prefetch(&keys_[first_bucket(hash)]);
+  }
+
+  // kNoPort if the address is not known, or was last seen too long ago.
+  PortId find(uint64_t key, uint32_t now_s) const noexcept {
+    const MacEntry* entry = entry_of(key);
+    return entry != nullptr && !is_old(*entry, now_s) ? entry->port : kNoPort;
+  }
+
+  Learned learn(uint64_t key, PortId port, uint32_t now_s) noexcept;
+
+  // False if there is no room. Replaces what was learned.
+  bool set_fixed(uint64_t key, PortId port) noexcept;
+  bool erase(uint64_t key) noexcept;
+  void flush_port(PortId port) noexcept;  // all of it, fixed ones too
+  void flush_learned() noexcept;
+
+  // Looks at the next `buckets` and frees what is too old.
+  void age(uint32_t now_s, uint32_t buckets) noexcept;
+  uint32_t bucket_count() const noexcept { return static_cast<uint32_t>(keys_.size()); }
+
+  uint32_t size() const noexcept { return size_; }
+  uint32_t learned_at(PortId port) const noexcept { return learned_[port]; }
+
+  template <class Visit>  // visit(key, const MacEntry&)
+  void for_each(Visit&& visit) const {
+    for (size_t bucket = 0; bucket < keys_.size(); ++bucket) {
+      for (unsigned slot = 0; slot < kSlots; ++slot) {
+        if (const uint64_t key = keys_[bucket].keys[slot]; key != 0)
+          visit(key, entries_[bucket].entries[slot]);
+      }
+    }
+  }
+
+ private:
+  static constexpr unsigned kSlots = 8;
+  struct alignas(64) KeyLine {
+    std::array<uint64_t, kSlots> keys{};  // 0: free
+  };
+  struct alignas(64) EntryLine {
+    std::array<MacEntry, kSlots> entries{};
+  };
+  static_assert(sizeof(KeyLine) == 64 && sizeof(EntryLine) == 64);
+
+  uint64_t hash_of(uint64_t key) const noexcept {
+    const auto product = static_cast<unsigned __int128>(key ^ secret_) * kOddNumber;
+    return static_cast<uint64_t>(product) ^ static_cast<uint64_t>(product >> 64);
+  }
+  size_t first_bucket(uint64_t hash) const noexcept { return hash & bucket_mask_; }
+  size_t second_bucket(uint64_t hash) const noexcept { return hash >> 32 & bucket_mask_; }
+
+  static int slot_of(const KeyLine& line, uint64_t key) noexcept;  // -1: not there
+  const MacEntry* entry_of(uint64_t key) const noexcept;
+  bool is_old(const MacEntry& entry, uint32_t now_s) const noexcept {
+    return !entry.fixed() && now_s - entry.seen_s > max_age_s_;
+  }
+  MacEntry* place(uint64_t key) noexcept;
+  Learned move(MacEntry& entry, PortId port, uint32_t now_s) noexcept;
+  void release(size_t bucket, unsigned slot) noexcept;
+  template <class Unwanted>
+  void release_if(Unwanted&& unwanted) noexcept;
+
+  static constexpr uint64_t kOddNumber = 0x9E3779B97F4A7C15;
+  uint64_t secret_;
+  uint64_t bucket_mask_;
+  uint32_t capacity_;
+  uint32_t max_age_s_;
+  uint32_t size_ = 0;
+  uint32_t next_aged_ = 0;
+  std::vector<KeyLine> keys_;
+  std::vector<EntryLine> entries_;
+  std::array<uint32_t, kMaxPorts> learned_{};
+  std::array<uint32_t, kMaxPorts> limits_{};
+};
+
+}  // namespace viridian::vswitch

@@ -1,5 +1,5 @@
-// What an administrator sets for one port. Plain values: check() finds what makes no sense, and the
-// switch turns them into what its data path tests.
+// What an administrator sets for a switch and for one port. Plain values: check() finds what makes
+// no sense, and the switch turns them into what its data path tests.
 #pragma once
 
 #include <bitset>
@@ -12,6 +12,19 @@
 #include "vswitch/mac_address.h"
 
 namespace viridian::vswitch {
+
+enum class SwitchKind : uint8_t {
+  kPrivate,   // connects guests
+  kInternal,  // and the host's port
+  kExternal,  // and an uplink
+};
+
+struct SwitchSettings {
+  std::string name = "switch";
+  SwitchKind kind = SwitchKind::kPrivate;
+  uint32_t mac_capacity = kDefaultMacs;
+  uint32_t mac_age_s = kDefaultMacAgeS;
+};
 
 using VlanSet = std::bitset<kVlanCount>;
 

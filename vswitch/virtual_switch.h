@@ -12,7 +12,6 @@
 #pragma once
 
 #include <memory>
-#include <string_view>
 #include <vector>
 
 #include "io/reactor.h"
@@ -20,19 +19,6 @@
 #include "vswitch/port_state.h"
 
 namespace viridian::vswitch {
-
-enum class SwitchKind : uint8_t {
-  kPrivate,   // connects guests
-  kInternal,  // and the host's port
-  kExternal,  // and an uplink
-};
-
-struct SwitchSettings {
-  std::string name = "switch";
-  SwitchKind kind = SwitchKind::kPrivate;
-  uint32_t mac_capacity = kDefaultMacs;
-  uint32_t mac_age_s = kDefaultMacAgeS;
-};
 
 class VirtualSwitch : public io::Poller {
  public:

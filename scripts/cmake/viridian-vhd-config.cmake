@@ -1,0 +1,27 @@
+# find_package(viridian-vhd [COMPONENTS C CXX])
+#   C    viridian::vhd_c: the C interface, <viridian/vhd.h>; needs nothing to compile
+#   CXX  viridian::vhd, viridian::io, viridian::base: "vhd/open_disk.h", "io/block_device.h"; needs
+#        the development files of liburing, Boost, fmt and tl-expected
+# Without COMPONENTS: C.
+include(CMakeFindDependencyMacro)
+if(NOT viridian-vhd_FIND_COMPONENTS)
+  set(viridian-vhd_FIND_COMPONENTS C)
+endif()
+foreach(component IN LISTS viridian-vhd_FIND_COMPONENTS)
+  if(component STREQUAL "C")
+    include(${CMAKE_CURRENT_LIST_DIR}/viridian-vhd-c.cmake)
+  elseif(component STREQUAL "CXX")
+    find_dependency(PkgConfig)
+    pkg_check_modules(LIBURING REQUIRED IMPORTED_TARGET liburing)
+    find_dependency(fmt)
+    find_dependency(tl-expected)
+    find_dependency(Boost)
+    find_dependency(Threads)
+    include(${CMAKE_CURRENT_LIST_DIR}/viridian-vhd-cxx.cmake)
+  else()
+    set(viridian-vhd_FOUND FALSE)
+    set(viridian-vhd_NOT_FOUND_MESSAGE "viridian-vhd has no component ${component}, only C and CXX")
+    return()
+  endif()
+  set(viridian-vhd_${component}_FOUND TRUE)
+endforeach()

@@ -63,7 +63,7 @@ bool parse_address(std::span<const std::byte> text, MacAddress& address) noexcep
     } else {
       return false;
     }
-    parsed[digits / 2] = static_cast<uint8_t>(parsed[digits / 2] << 4 | digit);
+    parsed[digits / 2] = static_cast<uint8_t>(parsed[digits / 2] * 16u + digit);
     ++digits;
   }
   if ((parsed[0] & 1) != 0 || parsed == MacAddress{}) return false;

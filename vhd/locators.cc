@@ -10,6 +10,8 @@
 namespace viridian::vhd {
 namespace {
 
+constexpr uint64_t kMaxLocatorSpace = 1u << 20;  // more is a wrong unit, or a lie
+
 std::string read_name(const SparseHeader& header) {
   std::vector<uint16_t> units;
   for (const be16& unit : header.parent_unicode_name) {
@@ -101,6 +103,14 @@ Result<void> load_parent(const FileView& file, const OpenPolicy& policy, Image& 
                    "differencing image has no parent; give the parent");
   }
   return {};
+}
+
+uint64_t locator_space(const Image& image, const ParentLocator& entry) {
+  const uint64_t length = entry.platform_data_length;
+  const uint64_t space = reserved_bytes(entry);
+  const bool told = space <= kMaxLocatorSpace &&
+                    range_within<uint64_t>(entry.platform_data_offset, space, image.footer_offset);
+  return told ? std::max(length, space) : length;
 }
 
 std::string locator_name(uint32_t platform_code) {

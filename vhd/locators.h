@@ -15,6 +15,10 @@ namespace viridian::vhd {
 Result<void> load_parent(const FileView& file, const OpenPolicy& policy, Image& image,
                          std::vector<Extent>& metadata);
 
+// What an operation that moves things keeps free for a locator: its text, and the space set aside
+// for it where that is told and is in the file.
+uint64_t locator_space(const Image& image, const ParentLocator& entry);
+
 // "W2ru"; codes of other bytes as hexadecimal.
 std::string locator_name(uint32_t platform_code);
 

@@ -14,7 +14,7 @@ namespace {
 constexpr uint64_t kSector = 512;
 constexpr uint64_t kHeaderPlace = sizeof(Footer);
 constexpr size_t kEntriesPerSector = kSector / sizeof(be32);
-constexpr size_t kCopyBytes = 1u << 20;
+constexpr size_t kCopyBytes = 256u << 10;
 constexpr uint64_t kBatchBytes = 64ull << 20;     // that may be copied again after a cut
 constexpr uint32_t kAlignedBlockSize = 1u << 20;  // from which on a gap costs less than 0.4 %
 constexpr uint32_t kBatmapSigned = 0x00010001;
@@ -26,6 +26,11 @@ uint32_t batmap_checksum(uint32_t version, std::span<const std::byte> map) {
     sum += version == kBatmapSigned ? static_cast<uint32_t>(static_cast<int8_t>(value)) : value;
   }
   return ~sum;
+}
+
+bool is_zero(std::span<const std::byte> bytes) {
+  return bytes.empty() || (bytes.front() == std::byte{0} &&
+                           std::memcmp(bytes.data(), bytes.data() + 1, bytes.size() - 1) == 0);
 }
 
 }  // namespace
@@ -48,7 +53,9 @@ void set_disk_size(Footer& footer, uint64_t size_bytes) {
 }
 
 Rewriter::Rewriter(io::File& file, Image image)
-    : file_(file), image_(std::move(image)), used_(used_space(image_)), buffer_(kCopyBytes) {}
+    : file_(file), image_(std::move(image)), used_(used_space(image_)), buffer_(kCopyBytes) {
+  written_.add(0, std::max(image_.file_size_bytes, image_.footer_offset) + kSector);
+}
 
 Result<Rewriter> Rewriter::open(io::File& file, Image image) {
   if (image.read_only) {
@@ -101,6 +108,7 @@ Result<void> Rewriter::extend(uint64_t end) {
   VIRIDIAN_TRY(file_.write_at(footer_offset, wire_bytes(image_.footer)));
   VIRIDIAN_TRY(file_.sync());
   image_.footer_offset = footer_offset;
+  written_.add(footer_offset, footer_offset + kSector);
   return {};
 }
 
@@ -108,6 +116,7 @@ Result<uint64_t> Rewriter::allocate(uint64_t bytes) {
   const uint64_t at = used_.find(0, bytes, kSector);
   VIRIDIAN_TRY(extend(at + bytes));
   used_.add(at, at + bytes);
+  written_.add(at, at + bytes);
   return at;
 }
 
@@ -115,8 +124,11 @@ Result<void> Rewriter::copy_block(uint64_t from, uint64_t to) {
   for (uint64_t done = 0; done < block_bytes(); done += kCopyBytes) {
     const auto piece = std::span(buffer_).first(std::min(kCopyBytes, block_bytes() - done));
     VIRIDIAN_TRY(read(from + done, piece, "block"));
-    VIRIDIAN_TRY(file_.write_at(to + done, piece));
+    const uint64_t at = to + done;
+    if (written_.is_free(at, at + piece.size()) && is_zero(piece)) continue;  // stays a hole
+    VIRIDIAN_TRY(file_.write_at(at, piece));
   }
+  written_.add(to, to + block_bytes());
   return {};
 }
 

@@ -95,6 +95,7 @@ class Rewriter {
   io::File& file_;
   Image image_;
   SpaceMap used_;
+  SpaceMap written_;  // where the file may hold anything but zeroes
   std::optional<TakenBatmap> batmap_;
   uint64_t moved_bytes_ = 0;
   std::vector<std::byte> buffer_;

@@ -10,6 +10,8 @@ void add_snapshot(CommandLine& line);
 void add_info(CommandLine& line);
 void add_convert(CommandLine& line);
 void add_check(CommandLine& line);
+void add_resize(CommandLine& line);
+void add_compact(CommandLine& line);
 
 inline void add_commands(CommandLine& line) {
   add_create(line);
@@ -17,6 +19,8 @@ inline void add_commands(CommandLine& line) {
   add_info(line);
   add_convert(line);
   add_check(line);
+  add_resize(line);
+  add_compact(line);
 }
 
 }  // namespace viridian::vhd::tool

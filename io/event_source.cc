@@ -32,6 +32,11 @@ void EventSource::arm() noexcept {
   });
 }
 
+void EventSource::notify() const noexcept {
+  const uint64_t one = 1;
+  [[maybe_unused]] const ssize_t written = ::write(fd_.get(), &one, sizeof(one));
+}
+
 void EventSource::start() noexcept {
   active_ = true;
   if (!armed_) arm();
@@ -41,8 +46,7 @@ void EventSource::stop() noexcept {
   active_ = false;
   if (!armed_) return;
   // The write ends the pending read; its completion then finds the source inactive.
-  const uint64_t one = 1;
-  [[maybe_unused]] const ssize_t written = ::write(fd_.get(), &one, sizeof(one));
+  notify();
 }
 
 }  // namespace viridian::io

@@ -14,6 +14,7 @@ class EventSource : private Completion {
   static Result<std::unique_ptr<EventSource>> create(Reactor& reactor, Ring ring, void* context);
 
   int fd() const noexcept { return fd_.get(); }
+  void notify() const noexcept;  // any thread: rings
 
   void start() noexcept;
 

@@ -4,19 +4,19 @@
 #include <cstdint>
 #include <span>
 
-#include "io/completion.h"
 #include "pci/config_space.h"
 #include "pci/gate.h"
 #include "pci/port_io.h"
 
 namespace viridian::pci {
 
-// A register whose written value does not matter, only that it was written: the platform may turn
-// the write into an eventfd that never leaves the kernel, and runs `on_write` on a reactor.
+// A 32-bit register whose written value does not matter, only that it was written: the platform may
+// let the kernel turn the write into one of `event_fd`, which the function reads on a thread of its
+// choice. Such a write does not reach bar_write(); any other does, and has the same effect.
 struct Doorbell {
   unsigned bar;
   uint32_t offset;
-  io::Completion* on_write;
+  int event_fd;  // lives as long as the function
 };
 
 // Calls arrive on a vCPU's thread with gate() held. Offsets are relative to the BAR and within its

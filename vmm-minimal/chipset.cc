@@ -23,7 +23,7 @@ Result<void> Chipset::connect(const Board& board, const ChipsetConfig& config) {
   VIRIDIAN_TRY(board.bus.add("acpi-pm", acpi_pm_));
   VIRIDIAN_TRY(board.bus.add("legacy", legacy_));
 
-  auto pci = PciBus::create(board.bus, &board.vm, &board.reactor);
+  auto pci = PciBus::create(board.bus, &board.vm);
   if (!pci) return Unexpected(pci.error());
   pci_ = std::move(*pci);
   VIRIDIAN_TRY(pci_->add(0, 0, "host-bridge", host_bridge_));

@@ -23,7 +23,6 @@ struct Board {
   IoBus& bus;
   const GuestMemory& memory;
   PowerControl& power;
-  io::Reactor& reactor;
 };
 
 struct ChipsetConfig {

@@ -97,8 +97,7 @@ Result<void> Machine::create_board(const Config& config, int console_event) {
   const Board board{.vm = *vm_,
                     .bus = bus_,
                     .memory = ram_->memory(),
-                    .power = stop_,
-                    .reactor = storage_thread_->reactor()};
+                    .power = stop_};
   auto chipset = Chipset::create(board, chipset_config);
   if (!chipset) return Unexpected(chipset.error());
   chipset_ = std::move(*chipset);

@@ -1,6 +1,8 @@
 #include "vmm-minimal/pci_bus.h"
 
 #include <array>
+#include <optional>
+#include <vector>
 
 #include "base/checked.h"
 #include "vmm-minimal/memory_map.h"
@@ -41,7 +43,7 @@ class PciBus::Slot final : public pci::PortDevice {
  private:
   struct Bell {
     pci::Doorbell doorbell;
-    std::unique_ptr<io::EventSource> source;
+    bool is_io = false;
     std::optional<uint32_t> at;  // port or address where it is an ioeventfd now
   };
   struct Hit {
@@ -51,6 +53,7 @@ class PciBus::Slot final : public pci::PortDevice {
 
   std::optional<Hit> find_port(uint16_t port, unsigned width) noexcept;
   void place_bell(Bell& bell) noexcept;
+  void remove_bell(Bell& bell) noexcept;
 
   PciBus& bus_;
   pci::PciFunction& function_;
@@ -63,21 +66,16 @@ Result<void> PciBus::Slot::attach(std::string_view name) {
   auto index = bus_.io_bus_.add(name, *this);
   if (!index) return Unexpected(std::move(index).error());
   io_index_ = *index;
-  if (bus_.vm_ == nullptr || bus_.reactor_ == nullptr) return {};
-  for (const pci::Doorbell& doorbell : function_.doorbells()) {
-    auto ring = [](void* context) noexcept {
-      auto* target = static_cast<io::Completion*>(context);
-      target->run(*target);
-    };
-    auto source = io::EventSource::create(*bus_.reactor_, ring, doorbell.on_write);
-    if (!source) return Unexpected(std::move(source).error());
-    (*source)->start();
-    bells_.push_back({doorbell, std::move(*source), std::nullopt});
-  }
+  if (bus_.vm_ == nullptr) return {};
+  for (const pci::Doorbell& doorbell : function_.doorbells())
+    bells_.push_back({.doorbell = doorbell, .at = std::nullopt});
   return {};
 }
 
-PciBus::Slot::~Slot() = default;
+PciBus::Slot::~Slot() {
+  for (Bell& bell : bells_)
+    remove_bell(bell);
+}
 
 std::optional<PciBus::Slot::Hit> PciBus::Slot::find_port(uint16_t port, unsigned width) noexcept {
   for (unsigned i = 0; i < kBars; ++i) {
@@ -122,22 +120,28 @@ void PciBus::Slot::place_bars() noexcept {
     place_bell(bell);
 }
 
-// A doorbell without an ioeventfd still works, since its write then reaches bar_write().
-void PciBus::Slot::place_bell(Bell& bell) noexcept {
-  const auto& bar = placed_[bell.doorbell.bar];
-  const int fd = bell.source->fd();
-  const bool is_io = bar.kind == pci::BarKind::kIo;
-  if (bell.at && is_io) {
+void PciBus::Slot::remove_bell(Bell& bell) noexcept {
+  if (!bell.at) return;
+  const int fd = bell.doorbell.event_fd;
+  if (bell.is_io) {
     bus_.vm_->remove_port_doorbell(static_cast<uint16_t>(*bell.at), 4, std::nullopt, fd);
-  } else if (bell.at) {
+  } else {
     bus_.vm_->remove_mmio_doorbell(*bell.at, 4, std::nullopt, fd);
   }
   bell.at.reset();
+}
+
+// A doorbell without an ioeventfd still works, since its write then reaches bar_write().
+void PciBus::Slot::place_bell(Bell& bell) noexcept {
+  remove_bell(bell);
+  const auto& bar = placed_[bell.doorbell.bar];
   if (!bar.enabled) return;
+  const int fd = bell.doorbell.event_fd;
   const uint32_t at = bar.base + bell.doorbell.offset;
+  bell.is_io = bar.kind == pci::BarKind::kIo;
   const auto added =
-      is_io ? bus_.vm_->add_port_doorbell(static_cast<uint16_t>(at), 4, std::nullopt, fd)
-            : bus_.vm_->add_mmio_doorbell(at, 4, std::nullopt, fd);
+      bell.is_io ? bus_.vm_->add_port_doorbell(static_cast<uint16_t>(at), 4, std::nullopt, fd)
+                 : bus_.vm_->add_mmio_doorbell(at, 4, std::nullopt, fd);
   if (added) bell.at = at;
 }
 
@@ -164,16 +168,15 @@ void PciBus::Slot::assign(uint32_t& next_io, uint32_t& next_memory, uint32_t gsi
   place_bars();
 }
 
-Result<std::unique_ptr<PciBus>> PciBus::create(IoBus& io_bus, Vm* vm, io::Reactor* reactor) {
-  std::unique_ptr<PciBus> bus(new PciBus(io_bus, vm, reactor));
+Result<std::unique_ptr<PciBus>> PciBus::create(IoBus& io_bus, Vm* vm) {
+  std::unique_ptr<PciBus> bus(new PciBus(io_bus, vm));
   auto index = io_bus.add("pci configuration", *bus);
   if (!index) return Unexpected(std::move(index).error());
   VIRIDIAN_TRY(io_bus.add_mmio("pci window", *bus, kPciWindowBase, kPciWindowEnd - kPciWindowBase));
   return bus;
 }
 
-PciBus::PciBus(IoBus& io_bus, Vm* vm, io::Reactor* reactor)
-    : io_bus_(io_bus), vm_(vm), reactor_(reactor) {}
+PciBus::PciBus(IoBus& io_bus, Vm* vm) : io_bus_(io_bus), vm_(vm) {}
 
 PciBus::~PciBus() = default;
 

@@ -9,9 +9,7 @@
 #include <array>
 #include <memory>
 #include <string_view>
-#include <vector>
 
-#include "io/event_source.h"
 #include "pci/pci_function.h"
 #include "vmm-minimal/io_bus.h"
 #include "vmm-minimal/kvm.h"
@@ -22,9 +20,9 @@ class PciBus final : public pci::PortDevice, public MmioDevice {
  public:
   static constexpr unsigned kDevices = 32, kFunctionsPerDevice = 8;
 
-  // Puts itself on `io_bus`. With `vm` and `reactor`, doorbells of functions become ioeventfds.
-  static Result<std::unique_ptr<PciBus>> create(IoBus& io_bus, Vm* vm = nullptr,
-                                                io::Reactor* reactor = nullptr);
+  // Puts itself on `io_bus`. With `vm`, which outlives it, doorbells of functions are ioeventfds.
+  static Result<std::unique_ptr<PciBus>> create(IoBus& io_bus, Vm* vm = nullptr);
+  // With the vCPUs stopped; takes the ioeventfds back.
   ~PciBus() override;
 
   // Before the guest starts. `function` outlives the bus; `name` is shown in the counters.
@@ -50,14 +48,13 @@ class PciBus final : public pci::PortDevice, public MmioDevice {
  private:
   class Slot;
 
-  PciBus(IoBus& io_bus, Vm* vm, io::Reactor* reactor);
+  PciBus(IoBus& io_bus, Vm* vm);
   Slot* selected() noexcept;
   template <class Use>
   bool with_memory_bar(uint64_t address, unsigned width, Use&& use) noexcept;
 
   IoBus& io_bus_;
   Vm* vm_;
-  io::Reactor* reactor_;
   pci::Gate gate_;  // taken before a function's
   uint32_t address_ = 0;
   std::array<std::unique_ptr<Slot>, kDevices * kFunctionsPerDevice> slots_;

@@ -94,10 +94,7 @@ Result<void> Machine::create_board(const Config& config, int console_event) {
     chipset_config.hyperv =
         HypervConfig{.features = hyperv_features_, .tsc = this, .tsc_hz = *tsc_khz * 1000};
   }
-  const Board board{.vm = *vm_,
-                    .bus = bus_,
-                    .memory = ram_->memory(),
-                    .power = stop_};
+  const Board board{.vm = *vm_, .bus = bus_, .memory = ram_->memory(), .power = stop_};
   auto chipset = Chipset::create(board, chipset_config);
   if (!chipset) return Unexpected(chipset.error());
   chipset_ = std::move(*chipset);

@@ -1,5 +1,7 @@
 #include "vswitch/port_settings.h"
 
+#include "vswitch/token_bucket.h"
+
 namespace viridian::vswitch {
 namespace {
 
@@ -54,6 +56,18 @@ Result<void> check(const PortSettings& settings) {
   if (settings.acl.size() > kMaxAclRules) {
     return fail(ErrorKind::kInvalidArgument, "port {}: acl has {} rules, more than {}",
                 settings.name, settings.acl.size(), kMaxAclRules);
+  }
+  for (const AclRule& rule : settings.acl) {
+    if (auto checked = check(rule); !checked) {
+      return Unexpected(
+          with_context(fmt::format("port {}", settings.name), std::move(checked).error()));
+    }
+  }
+  if (settings.max_bits_per_second != 0 &&
+      settings.max_bits_per_second < TokenBucket::kLeastBitsPerSecond) {
+    return fail(ErrorKind::kInvalidArgument,
+                "port {}: max_bits_per_second is {}; it must be 0 or at least {}", settings.name,
+                settings.max_bits_per_second, TokenBucket::kLeastBitsPerSecond);
   }
   return {};
 }

@@ -3,16 +3,18 @@
 #pragma once
 
 #include <array>
+#include <vector>
 
 #include "vswitch/mac_table.h"
 #include "vswitch/port_counters.h"
 #include "vswitch/port_settings.h"
 #include "vswitch/switch_port.h"
+#include "vswitch/token_bucket.h"
 
 namespace viridian::vswitch {
 
-// What makes a frame that comes in by a port more than an address: none of these, and one test is
-// all that they cost.
+// What makes a frame that comes in by a port more than two addresses: a port without any of these
+// pays for one test.
 enum IngressFeature : uint32_t {
   kInDown = 1U << 0,
   kInMacGuard = 1U << 1,
@@ -20,12 +22,23 @@ enum IngressFeature : uint32_t {
   kInRouterGuard = 1U << 3,
   kInAcl = 1U << 4,
 };
+constexpr uint32_t kInPacket = kInDhcpGuard | kInRouterGuard | kInAcl;  // look behind Ethernet
 
 // The same for a frame that leaves by a port.
 enum EgressFeature : uint32_t {
-  kOutDown = 1U << 0,
-  kOutAcl = 1U << 1,
-  kOutMirrored = 1U << 2,
+  kOutAcl = 1U << 0,
+  kOutMirrored = 1U << 1,
+};
+
+// And before a burst is taken from it.
+enum TurnFeature : uint32_t {
+  kLimited = 1U << 0,
+  kWeighted = 1U << 1,
+};
+
+struct StaticMac {
+  MacAddress mac;
+  uint16_t vlan;
 };
 
 struct alignas(64) PortState {
@@ -34,23 +47,39 @@ struct alignas(64) PortState {
   // Whether a frame of the VLAN may leave here.
   bool is_in(uint16_t vlan_id) const noexcept { return vlan.out.test(vlan_id); }
 
+  // Read for each frame.
   PortId id;
   uint16_t waiting_count = 0;
   bool touched = false;  // in this round
-  bool live = true;      // its role has a place in this kind of switch
+  bool live = false;     // its role has a place in this kind of switch
+  bool mirrored = false;
   SwitchPort* port;
   uint32_t ingress = 0;  // of IngressFeature
   uint32_t egress = 0;   // of EgressFeature
+  uint32_t turn = 0;     // of TurnFeature
   uint32_t max_frame_bytes = 0;
   uint64_t missing_offloads = 0;  // flags of a frame that this port cannot take
   uint16_t ingress_vlan = 0;      // of an untagged frame
   uint16_t ingress_group = 0;     // the VLAN that its addresses are learned in
   std::array<rte_mbuf*, kBurst> waiting{};
 
+  // Read for some.
   PortVlan vlan;
+  Acl acl_in;
+  Acl acl_out;
+  uint64_t mac_bits = 0;
+  uint64_t last_refused_mac = 0;  // by the guard: for a person who wonders
+  uint32_t storm_s = 0;           // the second that these two are of
+  uint32_t storm_count = 0;
+  uint32_t multicast_count = 0;
+  TokenBucket bucket;
+  int64_t credit_bytes = 0;  // of its weight's share
+  PortCounters counters;
+
+  // Read by control alone.
   PortSettings settings;
   PortFeatures features;
-  PortCounters counters;
+  std::vector<StaticMac> static_macs;
 };
 
 }  // namespace viridian::vswitch

@@ -3,6 +3,9 @@
 #include <algorithm>
 #include <chrono>
 #include <numeric>
+#include <utility>
+
+#include "vswitch/offload.h"
 
 namespace viridian::vswitch {
 namespace {
@@ -18,9 +21,10 @@ bool has_secondary(const VlanSettings& vlan) {
 
 }  // namespace
 
-VirtualSwitch::VirtualSwitch(const SwitchSettings& settings)
-    : settings_(settings), macs_(settings.mac_capacity, settings.mac_age_s) {
+VirtualSwitch::VirtualSwitch(const SwitchSettings& settings, rte_mempool* pool)
+    : settings_(settings), pool_(pool), macs_(settings.mac_capacity, settings.mac_age_s) {
   ports_.reserve(kMaxPorts);
+  mirrors_.reserve(kMaxPorts);
   recompute();
 }
 
@@ -117,33 +121,65 @@ void VirtualSwitch::apply(PortState& state, const PortSettings& settings) {
   state.settings = settings;
   state.vlan = compile(settings.vlan);
   state.ingress_vlan = state.vlan.ingress;
+  state.mac_bits = settings.mac.bits();
+  state.acl_in = Acl(settings.acl, AclDirection::kIn);
+  state.acl_out = Acl(settings.acl, AclDirection::kOut);
+  state.bucket.set_rate(settings.max_bits_per_second);
+  state.credit_bytes = 0;
+  state.mirrored = settings.mirror == MirrorMode::kSource;
+  if (settings.mirror == MirrorMode::kDestination) state.vlan.tags_out = true;
   state.features = state.port->features();
   state.max_frame_bytes =
       std::min<uint32_t>(state.features.mtu + kEthernetHeaderBytes, kMaxFrameBytes);
+  state.missing_offloads = 0;
+  if (!state.features.checksum) state.missing_offloads |= kFrameOffloads;
+  if (!state.features.segmentation) state.missing_offloads |= kFrameSegment;
   recompute();
-  if (!settings.mac.is_zero())
-    macs_.set_fixed(mac_key(settings.mac.bits(), state.ingress_group), state.id);
+  place_static(state);
+}
+
+// What one port's settings say to the data path, in masks.
+void VirtualSwitch::set_features(PortState& state) const noexcept {
+  const PortSettings& settings = state.settings;
+  const auto bit_if = [](bool wanted, uint32_t bit) { return wanted ? bit : 0U; };
+  state.ingress = bit_if(!state.live, kInDown) | bit_if(settings.mac_guard, kInMacGuard) |
+                  bit_if(settings.dhcp_guard, kInDhcpGuard) |
+                  bit_if(settings.router_guard, kInRouterGuard) |
+                  bit_if(!state.acl_in.empty(), kInAcl);
+  state.egress = bit_if(!state.acl_out.empty(), kOutAcl) | bit_if(state.mirrored, kOutMirrored);
+  state.turn = bit_if(state.bucket.limited(), kLimited) | bit_if(most_weight_ > 0, kWeighted);
 }
 
 // Everything that follows from all settings together.
 void VirtualSwitch::recompute() noexcept {
   auto groups = group_of_;
   std::iota(groups.begin(), groups.end(), uint16_t{0});
-  for (const PortState* state : ports_) {
-    if (has_secondary(state->settings.vlan))
-      groups[state->settings.vlan.secondary] = state->settings.vlan.vlan;
+  most_weight_ = 0;
+  mirrors_.clear();
+  for (PortState* state : ports_) {
+    const VlanSettings& vlan = state->settings.vlan;
+    if (has_secondary(vlan)) groups[vlan.secondary] = vlan.vlan;
+    most_weight_ = std::max(most_weight_, state->settings.weight);
   }
   if (groups != group_of_) macs_.flush_learned();
   group_of_ = groups;
 
   for (PortState* state : ports_) {
-    const bool live = has_place(state->settings.role);
-    if (!live && state->live) macs_.flush_port(state->id);
-    state->live = live;
+    const bool was_live = std::exchange(state->live, has_place(state->settings.role));
     state->ingress_group = group_of_[state->ingress_vlan];
-    state->ingress = live ? 0U : uint32_t{kInDown};
-    state->egress = live ? 0U : uint32_t{kOutDown};
+    set_features(*state);
+    if (state->live && state->settings.mirror == MirrorMode::kDestination)
+      mirrors_.push_back(state);
+    if (was_live && !state->live) macs_.flush_port(state->id);
+    if (!was_live && state->live) place_static(*state);
   }
+}
+
+void VirtualSwitch::place_static(const PortState& state) noexcept {
+  if (!state.live) return;
+  if (state.mac_bits != 0) macs_.set_fixed(mac_key(state.mac_bits, state.ingress_group), state.id);
+  for (const StaticMac& one : state.static_macs)
+    macs_.set_fixed(mac_key(one.mac.bits(), group_of_[one.vlan]), state.id);
 }
 
 Result<void> VirtualSwitch::add_static_mac(PortId id, const MacAddress& mac, uint16_t vlan) {
@@ -154,10 +190,12 @@ Result<void> VirtualSwitch::add_static_mac(PortId id, const MacAddress& mac, uin
   }
   if (vlan > kMaxVlan)
     return fail(ErrorKind::kInvalidArgument, "vlan is {}; it must be 0 to {}", vlan, kMaxVlan);
-  if (!macs_.set_fixed(mac_key(mac.bits(), group_of_[vlan]), id)) {
+  PortState& state = *slots_[id];
+  if (state.live && !macs_.set_fixed(mac_key(mac.bits(), group_of_[vlan]), id)) {
     return fail(ErrorKind::kInvalidArgument, "switch {} has no room for {}", settings_.name,
                 mac.to_string());
   }
+  state.static_macs.push_back({mac, vlan});
   return {};
 }
 
@@ -184,7 +222,7 @@ bool VirtualSwitch::poll() noexcept {
     last_work_ns_ = now_ns;
     return true;
   }
-  if (now_ns - last_work_ns_ < kIdleSpinNs) return true;
+  if (throttled_ || now_ns - last_work_ns_ < kIdleSpinNs) return true;
   return !arm_all();
 }
 

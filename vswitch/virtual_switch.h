@@ -12,17 +12,22 @@
 #pragma once
 
 #include <memory>
+#include <optional>
+#include <span>
 #include <vector>
 
 #include "io/reactor.h"
 #include "vswitch/dpdk.h"
+#include "vswitch/explanation.h"
 #include "vswitch/port_state.h"
 
 namespace viridian::vswitch {
 
 class VirtualSwitch : public io::Poller {
  public:
-  explicit VirtualSwitch(const SwitchSettings& settings);
+  // `pool` (of kFrameRoomBytes) is for what the switch makes itself: segments of large frames, and
+  // copies of shared ones to write a checksum into. Without one such frames are dropped.
+  explicit VirtualSwitch(const SwitchSettings& settings, rte_mempool* pool = nullptr);
   ~VirtualSwitch() override;
   VirtualSwitch(const VirtualSwitch&) = delete;
   VirtualSwitch& operator=(const VirtualSwitch&) = delete;
@@ -45,6 +50,10 @@ class VirtualSwitch : public io::Poller {
   const MacTable& macs() const noexcept { return macs_; }
   MacTable& macs() noexcept { return macs_; }
 
+  // What would become of a frame that came in by the port now. Changes nothing.
+  Explanation explain(PortId from, std::span<const uint8_t> frame,
+                      std::optional<uint16_t> tag = std::nullopt);
+
   // One round at the given time since any moment. True if a frame moved.
   bool turn(uint64_t now_ns) noexcept;
 
@@ -57,43 +66,74 @@ class VirtualSwitch : public io::Poller {
     std::array<uint64_t, kBurst> sources;       // keys of the address table
     std::array<uint64_t, kBurst> destinations;  // likewise
   };
-  struct Addresses {
-    uint64_t destination;
+  // A frame as far as the rules of a port ask, in the switch or in an explanation.
+  struct View {
+    std::span<const uint8_t> headers;  // from the Ethernet header on, without the tag
+    uint32_t frame_bytes;
+    uint32_t packet_bytes;  // on a wire, for the MTU
     uint64_t source;
-    uint16_t ethertype;  // as it lies in the frame
+    uint16_t tag_vlan;  // 0: none
+  };
+  struct Receivers {
+    uint16_t count = 0;
+    uint16_t refused = 0;
+    bool mirrored = false;
   };
 
   // virtual_switch.cc
   Result<void> check_together(const PortSettings& settings, PortId except) const;
   void apply(PortState& state, const PortSettings& settings);
   void recompute() noexcept;
+  void set_features(PortState& state) const noexcept;
+  void place_static(const PortState& state) noexcept;
   bool has_place(PortRole role) const noexcept;
   bool arm_all() noexcept;
   void disarm_all() noexcept;
 
-  // forward.cc
-  void forward(PortState& in, uint16_t count) noexcept;
+  // admit.cc
   uint16_t admit(PortState& in, uint16_t count) noexcept;
-  DropReason admit_special(PortState& in, rte_mbuf& frame, const Addresses& addresses,
+  DropReason admit_special(PortState& in, rte_mbuf& frame, uint16_t ethertype,
                            uint16_t& group) noexcept;
+  static DropReason judge_ingress(PortState& in, const View& view) noexcept;
+
+  // forward.cc
+  uint16_t receive(PortState& in) noexcept;
+  void age_some() noexcept;
+  void forward(PortState& in, uint16_t count) noexcept;
   void learn(PortState& in, uint16_t count) noexcept;
   void dispatch(PortState& in, uint16_t count) noexcept;
+  void finish_round() noexcept;
+
+  // deliver.cc
   void send_to_one(PortState& in, PortState& out, rte_mbuf& frame) noexcept;
   void send_to_all(PortState& in, rte_mbuf& frame) noexcept;
-  DropReason judge_egress(const PortState& out, const rte_mbuf& frame) const noexcept;
+  bool storm_allows(PortState& in, uint64_t address, bool count_it) noexcept;
+  static DropReason judge_egress(PortState& out, const View& view) noexcept;
+  void offer(Receivers& receivers, PortState& out, const rte_mbuf& frame) noexcept;
+  void give(PortState& in, Receivers& receivers, rte_mbuf& frame) noexcept;
   void append(PortState& out, rte_mbuf& frame) noexcept;
-  void transmit(PortState& out) noexcept;
-  void finish_round() noexcept;
+  void append_in_software(PortState& out, rte_mbuf& frame) noexcept;
+  void list(PortState& out, rte_mbuf& frame) noexcept;
+  static void transmit(PortState& out) noexcept;
   static void drop(PortState& at, rte_mbuf& frame, DropReason reason) noexcept;
 
   SwitchSettings settings_;
+  uint64_t now_ns_ = 0;
   uint32_t now_s_ = 0;
+  uint32_t aged_s_ = 0;        // the second that was swept last
+  uint32_t aged_buckets_ = 0;  // of this second's sweep
   uint64_t last_work_ns_ = 0;
   bool armed_ = false;
+  bool throttled_ = false;  // a port was not asked, so this turn says nothing about idleness
+  bool contended_ = false;  // several ports had frames in the last round
+  uint16_t busy_count_ = 0;
+  uint16_t most_weight_ = 0;
+  rte_mempool* pool_;
   uint16_t touched_count_ = 0;
   MacTable macs_;
   Burst burst_;
-  std::vector<PortState*> ports_;  // those that are there
+  std::vector<PortState*> ports_;    // those that are there
+  std::vector<PortState*> mirrors_;  // those that get copies
   std::array<PortState*, kMaxPorts> touched_{};
   std::array<PortState*, kMaxPorts> receivers_{};
   std::array<std::unique_ptr<PortState>, kMaxPorts> slots_;

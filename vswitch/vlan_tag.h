@@ -36,6 +36,8 @@ inline bool take_tag(rte_mbuf& frame) noexcept {
   std::memcpy(&tag, data + kAddressBytes, sizeof(tag));
   std::memmove(data + sizeof(tag), data, kAddressBytes);
   rte_pktmbuf_adj(&frame, sizeof(tag));
+  if (frame.l2_len >= kEthernetHeaderBytes + sizeof(tag))
+    frame.l2_len = (frame.l2_len - sizeof(tag)) & 0x7F;
   frame.vlan_tci = tag.control.get();
   frame.ol_flags |= kFrameVlan;
   return true;

@@ -12,6 +12,7 @@ void add_convert(CommandLine& line);
 void add_check(CommandLine& line);
 void add_resize(CommandLine& line);
 void add_compact(CommandLine& line);
+void add_commit(CommandLine& line);
 
 inline void add_commands(CommandLine& line) {
   add_create(line);
@@ -21,6 +22,7 @@ inline void add_commands(CommandLine& line) {
   add_check(line);
   add_resize(line);
   add_compact(line);
+  add_commit(line);
 }
 
 }  // namespace viridian::vhd::tool

@@ -1,0 +1,189 @@
+#!/usr/bin/env python3
+"""Kills vhdtool in the middle of compact, resize and commit, again and again.
+
+Usage: kill_test.py BIN_FOLDER compact|resize|commit. After each kill the images are read by the
+specification alone, without repair, and hold the old disk or the new one; then the same command is
+started again, succeeds, and its result is right. VIRIDIAN_KILLS: how often, 334 of each by default.
+The moment of a kill is random, within the time that the command took when it was left alone.
+"""
+import os
+import pathlib
+import random
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+
+from vhd_bytes import Image, SECTOR, copy, read_chain
+
+BLOCK = 4096
+SIZE = 4 << 20
+
+
+class Case:
+    def __init__(self, tool, folder, chance):
+        self.tool, self.folder, self.chance = tool, folder, chance
+        self.prepared = folder / "prepared"
+        self.prepared.mkdir()
+
+    def create(self, *arguments):
+        subprocess.run([self.tool, *map(str, arguments)], check=True, stdout=subprocess.DEVNULL)
+
+    def fill(self, path, count, zeroes):
+        """Gives `count` blocks random sectors; the part `zeroes` of them hold nothing but zeroes."""
+        image = Image(path)
+        for index in self.chance.sample(range(image.blocks), count):
+            number = self.chance.randint(1, BLOCK // SECTOR)
+            empty = self.chance.random() < zeroes
+            image.put_block(index, {
+                sector: bytes(SECTOR) if empty else self.chance.randbytes(SECTOR)
+                for sector in self.chance.sample(range(BLOCK // SECTOR), number)})
+        image.save()
+
+    def reset(self):
+        for name in self.names:
+            copy(self.prepared / name, self.folder / name)
+
+    def paths(self):
+        return [self.folder / name for name in self.names]
+
+    def expect(self, condition, text):
+        if not condition:
+            sys.exit(f"{text}; the images are in {self.folder}")
+
+
+class Compact(Case):
+    names = ["disk.vhd"]
+
+    def prepare(self):
+        self.create("create", "--block-size", BLOCK, self.prepared / "disk.vhd", SIZE)
+        self.fill(self.prepared / "disk.vhd", 500, 0.4)
+        self.model = read_chain([self.prepared / "disk.vhd"])
+
+    def command(self):
+        return ["compact", self.folder / "disk.vhd"]
+
+    def check_cut(self):
+        self.expect(read_chain(self.paths()) == self.model, "another disk after a kill")
+
+    def check_end(self):
+        self.check_cut()
+        image = Image(self.folder / "disk.vhd")
+        ideal = 2048 + 4 * image.blocks + 4608 * sum(entry != 0xFFFFFFFF for entry in image.table)
+        self.expect(len(image.data) <= 1.01 * ideal, f"{len(image.data)} bytes, not {ideal}")
+        for index, entry in enumerate(image.table):
+            self.expect((entry != 0xFFFFFFFF) == any(
+                self.model[index * BLOCK:(index + 1) * BLOCK]), f"block {index}")
+
+
+class Resize(Case):
+    names = ["disk.vhd"]
+    sizes = [64 << 20, 512 << 20, SIZE - 512, SIZE // 2]
+
+    def prepare(self):
+        self.create("create", "--block-size", BLOCK, self.prepared / "disk.vhd", SIZE)
+        self.fill(self.prepared / "disk.vhd", 500, 0.1)
+        self.model = read_chain([self.prepared / "disk.vhd"])
+
+    def reset(self):
+        super().reset()
+        self.size = self.chance.choice(self.sizes)
+
+    def command(self):
+        return ["resize", "--shrink", self.folder / "disk.vhd", self.size]
+
+    def check_cut(self):
+        image = Image(self.folder / "disk.vhd")
+        self.expect(image.size in (SIZE, self.size), f"a size of {image.size} bytes")
+        common = min(SIZE, image.size)
+        image.size, image.table = min(image.size, 2 * SIZE), image.table[:2 * SIZE // BLOCK]
+        disk = image.overlay(b"")
+        self.expect(disk[:common] == self.model[:common], "another disk after a kill")
+        self.expect(not any(disk[common:]), "new space is not zero")
+
+    def check_end(self):
+        self.expect(Image(self.folder / "disk.vhd").size == self.size, "the old size at the end")
+        self.check_cut()
+
+
+class Commit(Case):
+    names = ["child.vhd", "base.vhd"]
+
+    def prepare(self):
+        base, child = self.prepared / "base.vhd", self.prepared / "child.vhd"
+        self.create("create", "--block-size", BLOCK, base, SIZE)
+        self.fill(base, 300, 0.1)
+        self.create("snapshot", "--block-size", BLOCK, "--size", SIZE + (1 << 20), base, child)
+        self.fill(child, 300, 0.3)
+        self.model = read_chain([child, base])
+
+    def reset(self):
+        super().reset()
+        self.option = self.chance.choice([[], ["--keep"]])
+
+    def command(self):
+        return ["commit", *self.option, self.folder / "child.vhd"]
+
+    def check_cut(self):
+        self.expect(read_chain(self.paths()) == self.model, "another disk after a kill")
+
+    def check_end(self):
+        self.check_cut()
+        self.expect(read_chain(self.paths()[1:]) == self.model, "the parent is not the child's disk")
+        left = sum(entry != 0xFFFFFFFF for entry in Image(self.folder / "child.vhd").table)
+        self.expect((left == 0) == (not self.option), f"the child has {left} blocks")
+
+
+def start(case):
+    return subprocess.Popen([case.tool, *map(str, case.command())], stdout=subprocess.DEVNULL,
+                            stderr=subprocess.PIPE)
+
+
+def finish(case, process, when):
+    _, error = process.communicate(timeout=120)
+    case.expect(process.returncode == 0, f"{when}: exit code {process.returncode}: {error.decode()}")
+
+
+def main():
+    tool = pathlib.Path(sys.argv[1]) / "vhdtool"
+    kinds = {"compact": Compact, "resize": Resize, "commit": Commit}
+    kills = int(os.environ.get("VIRIDIAN_KILLS", "334"))
+    memory = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
+    with tempfile.TemporaryDirectory(dir=memory) as name:
+        chance = random.Random(sys.argv[2])
+        case = kinds[sys.argv[2]](tool, pathlib.Path(name), chance)
+        case.prepare()
+        longest, changed, killed, tries = 0.0, 0, 0, 0
+        while killed < kills:
+            tries += 1
+            case.expect(tries <= 4 * kills + 100, "the command is too quick to be killed")
+            case.reset()
+            if tries % 20 == 1:  # left alone: how long does it take?
+                began = time.monotonic()
+                finish(case, start(case), "left alone")
+                longest = time.monotonic() - began
+                case.check_end()
+                continue
+            before = [path.read_bytes() for path in case.paths()]
+            process = start(case)
+            time.sleep(chance.random() ** 0.5 * longest)  # most late, when it writes
+            process.send_signal(signal.SIGKILL)
+            process.wait()
+            process.stderr.close()
+            if process.returncode == 0:
+                continue
+            killed += 1
+            case.check_cut()
+            changed += [path.read_bytes() for path in case.paths()] != before
+            finish(case, start(case), "started again")
+            case.check_end()
+            if killed % 50 == 0:
+                for path in case.paths():
+                    case.create("check", path)
+        print(f"{killed} kills, {changed} of them after the first change")
+        case.expect(changed >= kills // 20, "hardly any kill came in the middle")
+
+
+if __name__ == "__main__":
+    main()

@@ -31,7 +31,7 @@ class Case:
         subprocess.run([self.tool, *map(str, arguments)], check=True, stdout=subprocess.DEVNULL)
 
     def fill(self, path, count, zeroes):
-        """Gives `count` blocks random sectors; the part `zeroes` of them hold nothing but zeroes."""
+        """Gives `count` blocks random sectors; the part `zeroes` of them hold only zeroes."""
         image = Image(path)
         for index in self.chance.sample(range(image.blocks), count):
             number = self.chance.randint(1, BLOCK // SECTOR)
@@ -130,7 +130,8 @@ class Commit(Case):
 
     def check_end(self):
         self.check_cut()
-        self.expect(read_chain(self.paths()[1:]) == self.model, "the parent is not the child's disk")
+        parent = read_chain(self.paths()[1:])
+        self.expect(parent == self.model, "the parent is not the child's disk")
         left = sum(entry != 0xFFFFFFFF for entry in Image(self.folder / "child.vhd").table)
         self.expect((left == 0) == (not self.option), f"the child has {left} blocks")
 
@@ -142,7 +143,8 @@ def start(case):
 
 def finish(case, process, when):
     _, error = process.communicate(timeout=120)
-    case.expect(process.returncode == 0, f"{when}: exit code {process.returncode}: {error.decode()}")
+    case.expect(process.returncode == 0,
+                f"{when}: exit code {process.returncode}: {error.decode()}")
 
 
 def main():

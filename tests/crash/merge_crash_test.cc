@@ -113,8 +113,23 @@ class MergeCrash : public testing::TestWithParam<unsigned> {
     return wrong.empty() ? check(files, 0) : "the parent: " + wrong;
   }
 
+  static io::ChangeLog without_syncs_of_parent(const io::ChangeLog& log) {
+    io::ChangeLog less;
+    std::map<size_t, size_t> numbers;
+    for (const auto& event : log.events()) {
+      const auto& operation = log.operations()[event.operation];
+      if (operation.is_sync() && operation.file == 0) continue;
+      if (event.done) {
+        less.done(numbers.at(event.operation));
+      } else {
+        numbers[event.operation] = less.submit(operation);
+      }
+    }
+    return less;
+  }
+
   // Returns how many states were seen; wrong_ has what was found first.
-  size_t cut_everywhere(unsigned seed, size_t forgotten = CrashStates::kNothing) {
+  size_t cut_everywhere(unsigned seed, bool parent_syncs = true) {
     wrong_.clear();
     log_ = {};
     Files files = files_of(layers_[0], layers_[1]);
@@ -123,7 +138,8 @@ class MergeCrash : public testing::TestWithParam<unsigned> {
     files.parent().shuffle(seed);
     const auto done = commit(files, files.child());
     EXPECT_TRUE(done) << done.error().message;
-    CrashStates states(log_, {{"parent", layers_[1]}, {"child", layers_[0]}}, forgotten);
+    if (!parent_syncs) log_ = without_syncs_of_parent(log_);
+    CrashStates states(log_, {{"parent", layers_[1]}, {"child", layers_[0]}});
     std::minstd_rand random(seed);
     size_t count = 0;
     states.visit({log_.events().size()}, kExtraStates, random, [&](size_t position) {
@@ -160,18 +176,11 @@ TEST_P(MergeCrash, EveryCutLeavesTheDiskAndCanBeFinished) {
   EXPECT_GT(states, 500u);
 }
 
-TEST_P(MergeCrash, FindsOutThatASyncIsLeftOut) {
+// That this suite can fail. One sync of the parent may be missing: the next one is early enough.
+TEST_P(MergeCrash, FindsOutThatTheParentIsNotDurable) {
   prepare(GetParam(), 7919);
-  cut_everywhere(1);
-  const io::ChangeLog whole = log_;
-  // The last syncs of the parent are those that the emptying of the child relies on.
-  bool found = false;
-  for (size_t i = whole.operations().size(); i-- > 0 && !found;) {
-    if (!whole.operations()[i].is_sync() || whole.operations()[i].file != 0) continue;
-    cut_everywhere(1, i);
-    found = !wrong_.empty();
-  }
-  EXPECT_TRUE(found);
+  cut_everywhere(1, false);
+  EXPECT_NE(wrong_, "");
 }
 
 TEST_P(MergeCrash, AFailingOperationOnTheParentLeavesTheDisk) {
@@ -187,7 +196,9 @@ TEST_P(MergeCrash, AFailingOperationOnTheParentLeavesTheDisk) {
         files.parent().stop_failing();
         ++failures;
         ASSERT_EQ(check(files, 0), "") << "operation " << static_cast<int>(op) << ", " << passing;
-        if (done) ASSERT_EQ(check_end(files), "");
+        if (done) {
+          EXPECT_EQ(check_end(files), "");
+        }
         const auto again = commit(files, files.child());
         ASSERT_TRUE(again) << again.error().message;
         ASSERT_EQ(check_end(files), "");

@@ -1,0 +1,26 @@
+// The header before each frame on a TAP interface and on a packet socket: virtio 1.2, section
+// 5.1.6, "struct virtio_net_hdr", without num_buffers. Little-endian, as this machine is.
+#pragma once
+
+#include "base/endian.h"
+
+namespace viridian::vswitch {
+
+struct VirtioHeader {
+  uint8_t flags;
+  uint8_t segment_type;
+  le16 header_bytes;   // of a frame to be segmented: up to its payload
+  le16 segment_bytes;  // of payload in each segment
+  le16 checksum_start;
+  le16 checksum_offset;  // from there
+};
+static_assert(WireStruct<VirtioHeader> && sizeof(VirtioHeader) == 10);
+
+namespace virtio_flag {
+constexpr uint8_t kNeedsChecksum = 1, kDataValid = 2;
+}
+namespace virtio_segment {
+constexpr uint8_t kNone = 0, kTcpIpv4 = 1, kTcpIpv6 = 4, kEcn = 0x80;
+}
+
+}  // namespace viridian::vswitch

@@ -87,7 +87,9 @@ Result<PortId> VirtualSwitch::add_port(SwitchPort& port, const PortSettings& set
   }
   const auto id = static_cast<PortId>(free - slots_.begin());
   *free = std::make_unique<PortState>(id, port);
-  ports_.push_back(free->get());
+  // By number, so that nothing depends on the order in which they came.
+  const auto by_id = [](const PortState* a, const PortState* b) { return a->id < b->id; };
+  ports_.insert(std::lower_bound(ports_.begin(), ports_.end(), free->get(), by_id), free->get());
   apply(**free, settings);
   if (armed_) disarm_all();  // it has not been armed
   return id;

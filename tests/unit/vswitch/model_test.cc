@@ -1,0 +1,215 @@
+// Random operations on a switch and on a model of one: they must never differ. The count is
+// VIRIDIAN_SWITCH_OPERATIONS, or kDefaultOperations.
+#include <cstdlib>
+#include <random>
+
+#include "tests/unit/vswitch/ip_frames.h"
+#include "tests/unit/vswitch/switch_model.h"
+
+namespace viridian::vswitch {
+namespace {
+
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+constexpr uint64_t kDefaultOperations = 50'000;
+#else
+constexpr uint64_t kDefaultOperations = 1'000'000;
+#endif
+constexpr PortId kPorts = 10;
+constexpr uint32_t kCapacity = 24;
+constexpr uint32_t kAgeS = 20;
+
+class Model : public SwitchTest {
+ protected:
+  Model() : SwitchTest({.mac_capacity = kCapacity, .mac_age_s = kAgeS}) {}
+
+  unsigned random(unsigned below) { return static_cast<unsigned>(random_() % below); }
+  bool chance(unsigned one_in) { return random(one_in) == 0; }
+
+  uint16_t vlan() { return static_cast<uint16_t>(1 + random(3)); }
+  VlanSet some_vlans() {
+    VlanSet set;
+    for (uint16_t id = 1; id < 4; ++id)
+      set.set(id, chance(2));
+    for (uint16_t id = 11; id < 14; ++id)
+      set.set(id, chance(3));
+    return set;
+  }
+
+  VlanSettings vlan_settings() {
+    VlanSettings result;
+    result.mode = static_cast<VlanMode>(random(6));
+    if (result.mode != VlanMode::kUntagged) result.vlan = vlan();
+    if (result.mode == VlanMode::kTrunk && chance(2)) result.vlan = 0;
+    if (result.mode == VlanMode::kIsolated) result.secondary = 11;
+    if (result.mode == VlanMode::kCommunity)
+      result.secondary = static_cast<uint16_t>(12 + random(2));
+    if (result.secondary != 0) result.vlan = 1;
+    if (result.mode == VlanMode::kTrunk || result.mode == VlanMode::kPromiscuous)
+      result.allowed = some_vlans();
+    if (result.mode == VlanMode::kPromiscuous) result.allowed.reset(result.vlan);
+    return result;
+  }
+
+  PortSettings settings(PortId id) {
+    PortSettings result;
+    result.name = std::to_string(id);
+    result.role = id == 0 ? PortRole::kUplink : id == 1 ? PortRole::kHost : PortRole::kGuest;
+    result.vlan = vlan_settings();
+    if (chance(3)) result.mac = station(static_cast<uint8_t>(1 + id));
+    result.mac_guard = !result.mac.is_zero() && chance(3);
+    result.dhcp_guard = chance(3);
+    result.router_guard = chance(3);
+    result.storm_limit = 0;
+    result.mac_limit = 2 + random(8);
+    if (chance(6)) result.mirror = MirrorMode::kSource;
+    if (chance(10)) result.mirror = MirrorMode::kDestination;
+    if (chance(4)) {
+      AclRule rule = {.any_protocol = false, .protocol = 17, .destination_ports = {7, 7}};
+      if (chance(2)) rule.direction = AclDirection::kOut;
+      result.acl.push_back(rule);
+    }
+    return result;
+  }
+
+  ModelFrame frame() {
+    ModelFrame result;
+    result.source = station(static_cast<uint8_t>(random(14)));
+    result.destination = station(static_cast<uint8_t>(random(14)));
+    if (chance(8)) result.destination = kBroadcast;
+    if (chance(50)) result.source = chance(2) ? MacAddress{} : kBroadcast;
+    if (chance(3)) {
+      const uint16_t id = chance(2) ? vlan() : static_cast<uint16_t>(random(15));
+      result.tag = static_cast<uint16_t>(id | (random(8) << 13));
+    }
+    if (chance(2)) result.content = static_cast<Content>(random(4));
+    return result;
+  }
+
+  static fakes::PlainFrame plain(const ModelFrame& frame) {
+    Bytes packet;
+    uint16_t type = 0x0800;
+    switch (frame.content) {
+      case Content::kPlain:
+        type = 0x88B5;
+        break;
+      case Content::kDhcpOffer:
+        packet = ipv4(17, udp(67, 68));
+        break;
+      case Content::kRouterAdvertisement:
+        packet = ipv6(58, Bytes{134, 0, 0, 0});
+        type = 0x86DD;
+        break;
+      case Content::kUdpToPort7:
+        packet = ipv4(17, udp(1000, 7));
+        break;
+    }
+    fakes::PlainFrame result = fakes::ethernet(frame.destination, frame.source, type, packet);
+    result.tag = frame.tag;
+    return result;
+  }
+
+  void send_one() {
+    const auto from = static_cast<PortId>(random(kPorts));
+    if (switch_.port(from) == nullptr) return;
+    const ModelFrame sent = frame();
+    const fakes::PlainFrame bytes = plain(sent);
+    const auto expected = model_.send(from, sent);
+    ports_[from]->bring(bytes);
+    switch_.turn(now_ns_);
+    std::set<ModelDelivery> got;
+    for (PortId id = 0; id < kPorts; ++id) {
+      for (const fakes::PlainFrame& taken : ports_[id]->take()) {
+        EXPECT_TRUE(got.insert({id, taken.tag}).second) << "twice to port " << id;
+        EXPECT_EQ(taken.bytes, bytes.bytes);
+      }
+    }
+    deliveries_ += got.size();
+    ASSERT_EQ(got, expected) << "a frame of port " << from;
+    // After the frame was sent its source is known, so the answer is the same again.
+    explain_agrees(from, bytes, got);
+  }
+
+  void explain_agrees(PortId from, const fakes::PlainFrame& frame,
+                      const std::set<ModelDelivery>& got) {
+    const Explanation told = switch_.explain(from, frame.bytes, frame.tag);
+    std::set<PortId> ports(told.mirrors.begin(), told.mirrors.end());
+    for (const auto& receiver : told.receivers) {
+      if (receiver.reason == DropReason::kNone) ports.insert(receiver.port);
+    }
+    std::set<PortId> real;
+    for (const ModelDelivery& one : got)
+      real.insert(one.port);
+    ASSERT_EQ(ports, real) << told.text();
+  }
+
+  void change_something() {
+    const auto id = static_cast<PortId>(random(kPorts));
+    switch (random(4)) {
+      case 0:
+        switch_.set_kind(static_cast<SwitchKind>(random(3)));
+        model_.set_kind(switch_.kind());
+        return;
+      case 1:
+        now_ns_ += (chance(2) ? 1 : 1 + random(25)) * kSecond;
+        model_.set_time(static_cast<uint32_t>(now_ns_ / kSecond));
+        switch_.turn(now_ns_);
+        return;
+      case 2:
+        if (switch_.port(id) != nullptr) {
+          switch_.remove_port(id);
+          model_.remove(id);
+          return;
+        }
+        [[fallthrough]];
+      default:
+        set_port(id);
+    }
+  }
+
+  // The settings are legal alone; together they may not be, and then both stay as they were.
+  void set_port(PortId id) {
+    const PortSettings chosen = settings(id);
+    if (switch_.port(id) != nullptr) {
+      if (switch_.change_port(id, chosen)) model_.change(id, chosen);
+      return;
+    }
+    // The lowest free number is given.
+    PortId free = 0;
+    while (switch_.port(free) != nullptr)
+      ++free;
+    PortSettings own = chosen;
+    own.name = std::to_string(free);
+    own.role = free == 0 ? PortRole::kUplink : free == 1 ? PortRole::kHost : PortRole::kGuest;
+    if (const auto added = switch_.add_port(*ports_[free], own)) model_.add(*added, own);
+  }
+
+  std::mt19937_64 random_{4};
+  SwitchModel model_{kCapacity, kAgeS};
+  uint64_t deliveries_ = 0;
+};
+
+TEST_F(Model, SwitchDoesWhatASimpleModelDoes) {
+  removed_ = true;
+  const char* wanted = std::getenv("VIRIDIAN_SWITCH_OPERATIONS");
+  const uint64_t operations =
+      wanted == nullptr ? kDefaultOperations : std::strtoull(wanted, {}, 10);
+  for (PortId id = 0; id < kPorts; ++id)
+    ports_.push_back(std::make_unique<fakes::FakePort>(pool_));
+  for (PortId id = 0; id < kPorts; ++id)
+    set_port(id);
+  model_.set_time(static_cast<uint32_t>(now_ns_ / kSecond));
+  for (uint64_t i = 0; i < operations && !HasFatalFailure(); ++i) {
+    SCOPED_TRACE(i);
+    if (chance(64)) {
+      change_something();
+    } else {
+      send_one();
+    }
+    ASSERT_EQ(switch_.macs().size(), model_.known_count());
+  }
+  // The random frames are not all dropped: there was something to compare.
+  EXPECT_GT(deliveries_, operations / 4);
+}
+
+}  // namespace
+}  // namespace viridian::vswitch

@@ -40,5 +40,11 @@ configure_file(scripts/cmake/viridian-vhd.pc.in ${generated}/viridian-vhd.pc @ON
 install(FILES ${generated}/viridian-vhd.pc
   DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig COMPONENT vhd)
 
+set(texts ${CMAKE_BINARY_DIR}/vhd/tool)
+install(FILES ${texts}/vhdtool.1 DESTINATION ${CMAKE_INSTALL_MANDIR}/man1 COMPONENT vhd)
+install(FILES ${texts}/vhdtool.bash RENAME vhdtool COMPONENT vhd
+  DESTINATION ${CMAKE_INSTALL_DATADIR}/bash-completion/completions)
+install(FILES ${texts}/_vhdtool COMPONENT vhd
+  DESTINATION ${CMAKE_INSTALL_DATADIR}/zsh/site-functions)
 install(TARGETS vhdtool RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR} COMPONENT vhd)
 install(DIRECTORY vhd/examples DESTINATION ${CMAKE_INSTALL_DATADIR}/doc/viridian-vhd COMPONENT vhd)

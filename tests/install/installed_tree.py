@@ -101,6 +101,9 @@ def nothing_names_the_source_tree(installed):
         if path.suffix in {".cmake", ".pc", ".h", ".txt"}:
             text = path.read_text()
             assert source not in text and str(installed.folder) not in text, f"{path}: names a path"
+    for name in ("man/man1/vhdtool.1", "bash-completion/completions/vhdtool",
+                 "zsh/site-functions/_vhdtool"):
+        assert (installed.prefix / "share" / name).stat().st_size > 1000, name
     assert b"vhdtool" in output(installed.prefix / "bin/vhdtool", "--version")
 
 

@@ -20,6 +20,18 @@ enum ExitCode : int {
   kExitLocked = 3,  // another program uses the image
 };
 
+// For --help and the man page.
+struct ExitCodeText {
+  int code;
+  const char* text;
+};
+constexpr ExitCodeText kExitCodes[] = {
+    {kExitOk, "done"},
+    {kExitFailed, "failed, or check found damage"},
+    {kExitUsage, "wrong command line"},
+    {kExitLocked, "image in use"},
+};
+
 struct CreateCommand {
   std::string path;
   ImageType type = ImageType::kDynamic;

@@ -1,5 +1,6 @@
 #include "vhd/tool/cli/command_line.h"
 
+#include "vhd/tool/cli/command_docs.h"
 #include "vhd/tool/size_text.h"
 
 namespace viridian::vhd::tool {
@@ -18,9 +19,7 @@ constexpr const char* kFooter = R"(Examples:
   vhdtool convert today.vhd flat.vhd             the disk as one image without parents
   vhdtool convert --to raw disk.vhd disk.img     and as a plain file
 
-Sizes are bytes, or end in K, M, G or T (powers of 1024).
-Exit codes: 0 done; 1 failed, or check found damage; 2 wrong command line; 3 image in use.
-'vhdtool COMMAND --help' says more.)";
+Sizes are bytes, or end in K, M, G or T (powers of 1024).)";
 
 const Choices<SizeRule> kSizeRules = {{"auto", SizeRule::kAuto},
                                       {"current", SizeRule::kCurrentSize},
@@ -43,9 +42,10 @@ const Choices<Format> kFormats = {
     {"auto", Format::kAuto}, {"vhd", Format::kVhd}, {"raw", Format::kRaw}};
 
 CommandLine::CommandLine() : app_(kAbout, "vhdtool") {
+  app_.formatter(help_formatter());
   app_.footer(kFooter);
   app_.require_subcommand(1);
-  app_.set_version_flag("--version", "vhdtool 0.1.0");
+  app_.set_version_flag("--version", "vhdtool " VIRIDIAN_VERSION);
 }
 
 CLI::Validator size_validator() { return {check_size, "SIZE"}; }

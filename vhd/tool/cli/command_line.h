@@ -31,6 +31,7 @@ class CommandLine {
   Added<Options> add(const char* name, const char* description,
                      Result<void> (*work)(const Options&)) {
     CLI::App* parser = app_.add_subcommand(name, description);
+    parser->group("Commands");
     auto options = std::make_shared<Options>();
     parser->callback(
         [this, work, options] { chosen_ = [work, options] { return work(*options); }; });

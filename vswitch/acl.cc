@@ -9,7 +9,7 @@
 namespace viridian::vswitch {
 namespace {
 
-constexpr size_t kRememberedFlows = 1024;
+constexpr size_t kRememberedFlows = 4096;
 constexpr uint8_t kTcp = 6;
 constexpr uint8_t kUdp = 17;
 constexpr uint8_t kSctp = 132;
@@ -93,12 +93,12 @@ Acl::Acl(const std::vector<AclRule>& rules, AclDirection direction) {
 }
 
 bool Acl::matches(const Rule& rule, const Packet& packet, const Words& addresses) noexcept {
+  if (!rule.any_protocol && rule.protocol != packet.protocol) return false;
+  if (rule.family != 0 && rule.family != packet.family) return false;
   uint64_t differs = 0;
   for (size_t i = 0; i < addresses.size(); ++i)
     differs |= (addresses[i] & rule.mask[i]) ^ rule.value[i];
   if (differs != 0) return false;
-  if (rule.family != 0 && rule.family != packet.family) return false;
-  if (!rule.any_protocol && rule.protocol != packet.protocol) return false;
   if (!rule.needs_ports) return true;
   return packet.has_ports() && packet.source_port >= rule.source_ports.first &&
          packet.source_port <= rule.source_ports.last &&
@@ -121,8 +121,13 @@ AclAction Acl::judge_anew(const Packet& packet) const noexcept {
 
 AclAction Acl::judge(const Packet& packet) noexcept {
   if (rules_.empty() || packet.unclear() || packet.family == 0) return judge_anew(packet);
-  Remembered& flow = flows_[place_of(packet)];
-  if (flow.used && flow.packet == packet) return flow.action;
+  // Two places for each flow, side by side.
+  const size_t place = place_of(packet);
+  for (const size_t at : {place, place ^ 1}) {
+    const Remembered& flow = flows_[at];
+    if (flow.used && flow.packet == packet) return flow.action;
+  }
+  Remembered& flow = flows_[flows_[place].used && !flows_[place ^ 1].used ? place ^ 1 : place];
   flow = {.packet = packet, .action = judge_anew(packet), .used = true};
   return flow.action;
 }

@@ -47,6 +47,9 @@ uint16_t VirtualSwitch::admit(PortState& in, uint16_t count) noexcept {
     rte_prefetch0(data_of(burst_.frames[i]));
   uint16_t admitted = 0;
   uint64_t bytes = 0;
+  uint64_t last_source = 0;
+  uint64_t last_destination = 0;
+  uint64_t last_hash = macs_.prefetch(0);
   for (uint16_t i = 0; i < count; ++i) {
     if (i + kPrefetchAhead < count) rte_prefetch0(data_of(burst_.frames[i + kPrefetchAhead]));
     rte_mbuf& frame = *burst_.frames[i];
@@ -70,10 +73,14 @@ uint16_t VirtualSwitch::admit(PortState& in, uint16_t count) noexcept {
       frame.vlan_tci = in.ingress_vlan;
     }
     burst_.frames[admitted] = &frame;
-    burst_.sources[admitted] = mac_key(header.source(), group);
-    burst_.destinations[admitted] = mac_key(header.destination(), group);
-    macs_.prefetch(burst_.sources[admitted]);
-    macs_.prefetch(burst_.destinations[admitted]);
+    // Neighbours in a burst often have the same addresses.
+    const uint64_t source = mac_key(header.source(), group);
+    const uint64_t destination = mac_key(header.destination(), group);
+    if (source != last_source) macs_.prefetch(source);
+    if (destination != last_destination) last_hash = macs_.prefetch(destination);
+    burst_.sources[admitted] = last_source = source;
+    burst_.destinations[admitted] = last_destination = destination;
+    burst_.hashes[admitted] = last_hash;
     ++admitted;
   }
   in.counters.rx_frames.add(count);
@@ -114,7 +121,7 @@ DropReason VirtualSwitch::judge_ingress(PortState& in, const View& view) noexcep
   if ((in.ingress & kInDown) != 0) return DropReason::kPortDown;
   if (view.frame_bytes > kMaxFrameBytes) return DropReason::kTooLong;
   if (!is_station(view.source)) return DropReason::kBadSource;
-  if (view.tag_vlan != 0 && !in.vlan.tagged_in.test(view.tag_vlan)) return DropReason::kVlan;
+  if (view.tag_vlan != 0 && !in.vlan.tagged_in[view.tag_vlan]) return DropReason::kVlan;
   if ((in.ingress & kInMacGuard) != 0 && view.source != in.mac_bits) {
     in.last_refused_mac = view.source;
     return DropReason::kMacGuard;

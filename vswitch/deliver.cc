@@ -167,10 +167,11 @@ void VirtualSwitch::list(PortState& out, rte_mbuf& frame) noexcept {
 void VirtualSwitch::transmit(PortState& out) noexcept {
   const uint16_t count = out.waiting_count;
   out.waiting_count = 0;
+  const bool tags = out.vlan.tags_out;
   uint64_t bytes = 0;
   for (uint16_t i = 0; i < count; ++i) {
     rte_mbuf& frame = *out.waiting[i];
-    const bool tagged = out.vlan.tags_out && vlan_in(frame) != out.vlan.untagged_out;
+    const bool tagged = tags && vlan_in(frame) != out.vlan.untagged_out;
     frame.ol_flags = (frame.ol_flags & ~kFrameVlan) | (tagged ? kFrameVlan : 0);
     bytes += frame.pkt_len;
   }

@@ -102,26 +102,33 @@ void VirtualSwitch::learn(PortState& in, uint16_t count) noexcept {
 }
 
 void VirtualSwitch::dispatch(PortState& in, uint16_t count) noexcept {
+  uint64_t last = 0;
+  PortId id = kNoPort;
   for (uint16_t i = 0; i < count; ++i) {
     rte_mbuf& frame = *burst_.frames[i];
-    const uint64_t address = burst_.destinations[i] >> 16;
-    const bool to_many = (address & kMulticastBit) != 0;
-    if (to_many && is_reserved(address)) [[unlikely]] {
-      drop(in, frame, DropReason::kReservedAddress);
-      continue;
+    const uint64_t key = burst_.destinations[i];
+    if (key != last) {
+      const bool to_many = (key >> 16 & kMulticastBit) != 0;
+      id = to_many ? kNoPort : macs_.find(key, burst_.hashes[i], now_s_);
+      last = key;
     }
-    const PortId id = to_many ? kNoPort : macs_.find(burst_.destinations[i], now_s_);
-    if (id == kNoPort) {
-      if (storm_allows(in, address, true)) {
-        send_to_all(in, frame);
-      } else {
-        drop(in, frame, DropReason::kStormLimit);
-      }
+    if (id == kNoPort) [[unlikely]] {
+      flood(in, frame, key >> 16);
     } else if (id == in.id) {
       drop(in, frame, DropReason::kSamePort);
     } else {
       send_to_one(in, *slots_[id], frame);
     }
+  }
+}
+
+void VirtualSwitch::flood(PortState& in, rte_mbuf& frame, uint64_t address) noexcept {
+  if (is_reserved(address)) {
+    drop(in, frame, DropReason::kReservedAddress);
+  } else if (!storm_allows(in, address, true)) {
+    drop(in, frame, DropReason::kStormLimit);
+  } else {
+    send_to_all(in, frame);
   }
 }
 

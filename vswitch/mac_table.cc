@@ -33,8 +33,7 @@ int MacTable::slot_of(const KeyLine& line, uint64_t key) noexcept {
   return hits == 0 ? -1 : std::countr_zero(hits) / 2;
 }
 
-const MacEntry* MacTable::entry_of(uint64_t key) const noexcept {
-  const uint64_t hash = hash_of(key);
+const MacEntry* MacTable::entry_of(uint64_t key, uint64_t hash) const noexcept {
   size_t bucket = first_bucket(hash);
   int slot = slot_of(keys_[bucket], key);
   if (slot < 0) {
@@ -61,7 +60,7 @@ MacEntry* MacTable::place(uint64_t key) noexcept {
 }
 
 MacTable::Learned MacTable::learn(uint64_t key, PortId port, uint32_t now_s) noexcept {
-  auto* entry = const_cast<MacEntry*>(entry_of(key));
+  auto* entry = const_cast<MacEntry*>(entry_of(key, hash_of(key)));
   if (entry == nullptr) {
     if (size_ >= capacity_ || learned_[port] >= limits_[port]) return Learned::kFull;
     entry = place(key);

@@ -43,15 +43,20 @@ class MacTable {
   void set_port_limit(PortId port, uint32_t limit) { limits_[port] = limit; }
   void set_max_age_s(uint32_t seconds) { max_age_s_ = seconds; }
 
-  // Brings what find() and learn() will read closer.
-  void prefetch(uint64_t key) const noexcept {
+  // Starts to bring what find() and learn() will read closer; find() takes the hash back.
+  uint64_t prefetch(uint64_t key) const noexcept {
     const uint64_t hash = hash_of(key);
     __builtin_prefetch(&keys_[first_bucket(hash)]);
+    __builtin_prefetch(&entries_[first_bucket(hash)]);
+    return hash;
   }
 
   // kNoPort if the address is not known, or was last seen too long ago.
   PortId find(uint64_t key, uint32_t now_s) const noexcept {
-    const MacEntry* entry = entry_of(key);
+    return find(key, hash_of(key), now_s);
+  }
+  PortId find(uint64_t key, uint64_t hash, uint32_t now_s) const noexcept {
+    const MacEntry* entry = entry_of(key, hash);
     return entry != nullptr && !is_old(*entry, now_s) ? entry->port : kNoPort;
   }
 
@@ -98,7 +103,7 @@ class MacTable {
   size_t second_bucket(uint64_t hash) const noexcept { return hash >> 32 & bucket_mask_; }
 
   static int slot_of(const KeyLine& line, uint64_t key) noexcept;  // -1: not there
-  const MacEntry* entry_of(uint64_t key) const noexcept;
+  const MacEntry* entry_of(uint64_t key, uint64_t hash) const noexcept;
   bool is_old(const MacEntry& entry, uint32_t now_s) const noexcept {
     return !entry.fixed() && now_s - entry.seen_s > max_age_s_;
   }

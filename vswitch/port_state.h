@@ -45,7 +45,7 @@ struct alignas(64) PortState {
   PortState(PortId port_id, SwitchPort& switch_port) : id(port_id), port(&switch_port) {}
 
   // Whether a frame of the VLAN may leave here.
-  bool is_in(uint16_t vlan_id) const noexcept { return vlan.out.test(vlan_id); }
+  bool is_in(uint16_t vlan_id) const noexcept { return vlan.out[vlan_id]; }
 
   // Read for each frame.
   PortId id;

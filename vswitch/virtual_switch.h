@@ -65,6 +65,7 @@ class VirtualSwitch : public io::Poller {
     std::array<rte_mbuf*, kBurst> frames;
     std::array<uint64_t, kBurst> sources;       // keys of the address table
     std::array<uint64_t, kBurst> destinations;  // likewise
+    std::array<uint64_t, kBurst> hashes;        // of the destinations
   };
   // A frame as far as the rules of a port ask, in the switch or in an explanation.
   struct View {
@@ -102,6 +103,7 @@ class VirtualSwitch : public io::Poller {
   void forward(PortState& in, uint16_t count) noexcept;
   void learn(PortState& in, uint16_t count) noexcept;
   void dispatch(PortState& in, uint16_t count) noexcept;
+  void flood(PortState& in, rte_mbuf& frame, uint64_t address) noexcept;
   void finish_round() noexcept;
 
   // deliver.cc

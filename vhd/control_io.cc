@@ -5,7 +5,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
+#include <cstring>
 
 namespace viridian::vhd {
 
@@ -27,12 +29,28 @@ Result<FileView> view_file(int fd, std::string_view name) {
   return file;
 }
 
-Result<void> read_exact(const FileView& file, uint64_t offset, std::span<std::byte> into,
-                        std::string_view what) {
+namespace {
+
+void apply_patches(const FileView& file, uint64_t offset, std::span<std::byte> into) {
+  for (const Patch& patch : *file.patches) {
+    const uint64_t begin = std::max(offset, patch.offset);
+    const uint64_t end = std::min(offset + into.size(), patch.offset + patch.bytes.size());
+    if (begin >= end) continue;
+    std::memcpy(into.data() + (begin - offset), patch.bytes.data() + (begin - patch.offset),
+                end - begin);
+  }
+}
+
+Result<void> read_file(const FileView& file, uint64_t offset, std::span<std::byte> into,
+                       std::string_view what) {
   while (!into.empty()) {
     const ssize_t n = ::pread(file.fd, into.data(), into.size(), static_cast<off_t>(offset));
     if (n < 0 && errno == EINTR) continue;
     if (n < 0) return fail_errno(fmt::format("{}: reading the {}", file.name, what), errno);
+    if (n == 0 && file.patches != nullptr) {
+      std::fill(into.begin(), into.end(), std::byte{0});
+      return {};
+    }
     if (n == 0) {
       return fail(ErrorKind::kIo,
                   "{}: ends inside the {} at offset {}; it shrank while it was read", file.name,
@@ -41,6 +59,15 @@ Result<void> read_exact(const FileView& file, uint64_t offset, std::span<std::by
     into = into.subspan(static_cast<size_t>(n));
     offset += static_cast<uint64_t>(n);
   }
+  return {};
+}
+
+}  // namespace
+
+Result<void> read_exact(const FileView& file, uint64_t offset, std::span<std::byte> into,
+                        std::string_view what) {
+  VIRIDIAN_TRY(read_file(file, offset, into, what));
+  if (file.patches != nullptr) apply_patches(file, offset, into);
   return {};
 }
 

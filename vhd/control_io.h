@@ -15,12 +15,20 @@
 
 namespace viridian::vhd {
 
+// Bytes that are to be in a file, and are not yet.
+struct Patch {
+  uint64_t offset = 0;
+  std::vector<std::byte> bytes;
+};
+
 struct FileView {
   int fd = -1;
   std::string name;  // for messages
   uint64_t size_bytes = 0;
   bool is_block_device = false;
   std::vector<Problem>* problems = nullptr;  // where all damage is noted, if somebody asks
+  // If set, the file is seen as it will be: with these in it, and zeroes up to size_bytes.
+  const std::vector<Patch>* patches = nullptr;
 
   // After damage that leaves the rest readable: whether to go on looking for more.
   bool goes_on() const { return problems != nullptr && problems->size() < kMaxProblems; }
@@ -48,6 +56,9 @@ Result<T> read_struct(const FileView& file, uint64_t offset, std::string_view wh
   VIRIDIAN_TRY(read_exact(file, offset, std::as_writable_bytes(std::span(&value, 1)), what));
   return value;
 }
+
+// The image that `file` shows: load_image() of image.h for a view with patches.
+Result<Image> load_image(const FileView& file, const OpenPolicy& policy);
 
 // kCorrupt: "`file`: `field` `text`; restore the image from a good copy". Also noted as a problem.
 Unexpected damaged_because(const FileView& file, const Field& field, std::string text);

@@ -37,16 +37,6 @@ std::string describe(const FooterCandidate& candidate) {
                      candidate.footer.checksum.get(), compute_checksum(candidate.footer));
 }
 
-// The first field in which two footers differ, of those that decide what the image is.
-std::string_view essential_difference(const Footer& a, const Footer& b) {
-  if (a.disk_type != b.disk_type) return "disk_type";
-  if (a.current_size != b.current_size) return "current_size";
-  if (a.data_offset != b.data_offset) return "data_offset";
-  if (a.geometry != b.geometry) return "geometry";
-  if (a.unique_id != b.unique_id) return "unique_id";
-  return {};
-}
-
 Result<void> check_fields(const FileView& file, const Footer& footer, Image& image) {
   const auto field = [&](std::string_view name, size_t offset) {
     return Field{fmt::format("footer: {}", name), image.footer_offset + offset};
@@ -75,14 +65,6 @@ Result<void> check_fields(const FileView& file, const Footer& footer, Image& ima
     image.warnings.push_back("footer: saved_state is set: a suspended machine may still need it");
   }
   return {};
-}
-
-// A change of the header that was cut short: header_update.h.
-bool header_is_passing(const FoundFooters& found) {
-  return found.last.footer.data_offset != found.copy.footer.data_offset &&
-         found.last.footer.data_offset + sizeof(SparseHeader) == found.last.offset &&
-         found.last.footer.unique_id == found.copy.footer.unique_id &&
-         found.last.footer.disk_type == found.copy.footer.disk_type;
 }
 
 void choose_sparse(const FoundFooters& found, Image& image) {
@@ -131,6 +113,22 @@ Unexpected no_footer(const FileView& file, const FoundFooters& found) {
 }
 
 }  // namespace
+
+std::string_view essential_difference(const Footer& a, const Footer& b) {
+  if (a.disk_type != b.disk_type) return "disk_type";
+  if (a.current_size != b.current_size) return "current_size";
+  if (a.data_offset != b.data_offset) return "data_offset";
+  if (a.geometry != b.geometry) return "geometry";
+  if (a.unique_id != b.unique_id) return "unique_id";
+  return {};
+}
+
+bool header_is_passing(const FoundFooters& found) {
+  return found.last.footer.data_offset != found.copy.footer.data_offset &&
+         found.last.footer.data_offset + sizeof(SparseHeader) == found.last.offset &&
+         found.last.footer.unique_id == found.copy.footer.unique_id &&
+         found.last.footer.disk_type == found.copy.footer.disk_type;
+}
 
 FooterCandidate judge_footer(std::span<const std::byte> bytes, uint64_t offset) {
   std::array<std::byte, kFooterBytes> whole{};

@@ -37,6 +37,12 @@ Result<FoundFooters> find_footers(const FileView& file);
 // Judges a sector as a footer. 511 bytes are a footer without its last byte.
 FooterCandidate judge_footer(std::span<const std::byte> bytes, uint64_t offset);
 
+// The first field in which two footers differ, of those that decide what the image is.
+std::string_view essential_difference(const Footer& a, const Footer& b);
+
+// Of two good footers: a change of the header was cut short (header_update.h), the last one counts.
+bool header_is_passing(const FoundFooters& found);
+
 // Sets `image`'s footer, footer_offset, footers_damaged, read_only and warnings, and checks the
 // footer's own fields.
 Result<void> choose_footer(const FileView& file, const FoundFooters& found, Image& image);

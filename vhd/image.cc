@@ -14,16 +14,6 @@ namespace {
 
 constexpr uint64_t kSector = 512;
 
-bool has_vhd_name(std::string_view name) {
-  for (std::string_view ending : {".vhd", ".avhd", ".vud"}) {
-    if (name.size() < ending.size()) continue;
-    const std::string_view tail = name.substr(name.size() - ending.size());
-    const auto same = [](char a, char b) { return (a >= 'A' && a <= 'Z' ? a + 32 : a) == b; };
-    if (std::equal(tail.begin(), tail.end(), ending.begin(), same)) return true;
-  }
-  return false;
-}
-
 Result<Image> load_raw(const FileView& file) {
   Image image;
   image.type = ImageType::kRaw;
@@ -43,17 +33,6 @@ Result<Image> load_raw(const FileView& file) {
   return image;
 }
 
-// Which of its sizes the footer means: see SizeRule.
-uint64_t virtual_size(const Footer& footer, SizeRule rule) {
-  const uint64_t product = size_bytes(footer.geometry);
-  if (rule == SizeRule::kGeometry) return product;
-  if (rule == SizeRule::kCurrentSize) return footer.current_size;
-  const Tag& tag = footer.creator_application;
-  const bool by_geometry = tag == Tag{'v', 'p', 'c', ' '} || tag == Tag{'q', 'e', 'm', 'u'};
-  const bool usable = product != 0 && product < size_bytes(max_geometry());
-  return by_geometry && usable ? product : footer.current_size.get();
-}
-
 Field current_size_field(const Image& image) {
   return {"footer: current_size", image.footer_offset + offsetof(Footer, current_size)};
 }
@@ -64,7 +43,7 @@ Result<void> set_size(const FileView& file, SizeRule rule, Image& image) {
     return damaged(file, current_size_field(image), "is {}, not a positive multiple of 512",
                    current);
   }
-  image.size_bytes = virtual_size(image.footer, rule);
+  image.size_bytes = disk_size(image.footer, rule);
   if (image.size_bytes == 0) {
     return fail(ErrorKind::kInvalidArgument,
                 "{}: footer: geometry gives no size; use the footer's current_size", file.name);
@@ -114,6 +93,26 @@ Result<Image> load_vhd(const FileView& file, const FoundFooters& found, const Op
 
 }  // namespace
 
+bool has_vhd_name(std::string_view name) {
+  for (std::string_view ending : {".vhd", ".avhd", ".vud"}) {
+    if (name.size() < ending.size()) continue;
+    const std::string_view tail = name.substr(name.size() - ending.size());
+    const auto same = [](char a, char b) { return (a >= 'A' && a <= 'Z' ? a + 32 : a) == b; };
+    if (std::equal(tail.begin(), tail.end(), ending.begin(), same)) return true;
+  }
+  return false;
+}
+
+uint64_t disk_size(const Footer& footer, SizeRule rule) {
+  const uint64_t product = size_bytes(footer.geometry);
+  if (rule == SizeRule::kGeometry) return product;
+  if (rule == SizeRule::kCurrentSize) return footer.current_size;
+  const Tag& tag = footer.creator_application;
+  const bool by_geometry = tag == Tag{'v', 'p', 'c', ' '} || tag == Tag{'q', 'e', 'm', 'u'};
+  const bool usable = product != 0 && product < size_bytes(max_geometry());
+  return by_geometry && usable ? product : footer.current_size.get();
+}
+
 std::string_view to_string(ImageType type) {
   switch (type) {
     case ImageType::kRaw:
@@ -128,22 +127,28 @@ std::string_view to_string(ImageType type) {
   return "unknown";
 }
 
+Result<Image> load_image(const FileView& file, const OpenPolicy& policy) {
+  if (policy.format == Format::kRaw) return load_raw(file);
+  const auto found = find_footers(file);
+  if (!found) return Unexpected(found.error());
+  if (policy.format == Format::kVhd || has_vhd_name(file.name)) {
+    return load_vhd(file, *found, policy);
+  }
+  if (found->last.state == FooterState::kValid || found->copy.state == FooterState::kValid) {
+    return fail(ErrorKind::kInvalidArgument,
+                "{}: name: does not end in .vhd, but the file holds a VHD; give the format, vhd or "
+                "raw",
+                file.name);
+  }
+  return load_raw(file);
+}
+
 Result<Image> load_image(int fd, std::string_view name, const OpenPolicy& policy,
                          std::vector<Problem>* problems) {
   auto file = view_file(fd, name);
   if (!file) return Unexpected(file.error());
   file->problems = problems;
-  if (policy.format == Format::kRaw) return load_raw(*file);
-  const auto found = find_footers(*file);
-  if (!found) return Unexpected(found.error());
-  if (policy.format == Format::kVhd || has_vhd_name(name)) return load_vhd(*file, *found, policy);
-  if (found->last.state == FooterState::kValid || found->copy.state == FooterState::kValid) {
-    return fail(ErrorKind::kInvalidArgument,
-                "{}: name: does not end in .vhd, but the file holds a VHD; give the format, vhd or "
-                "raw",
-                name);
-  }
-  return load_raw(*file);
+  return load_image(*file, policy);
 }
 
 }  // namespace viridian::vhd

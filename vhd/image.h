@@ -28,6 +28,8 @@ enum class Format : uint8_t { kAuto, kVhd, kRaw };
 // where "vpc " or "qemu" wrote the footer, as those programs do.
 enum class SizeRule : uint8_t { kAuto, kCurrentSize, kGeometry };
 
+uint64_t disk_size(const Footer& footer, SizeRule rule);
+
 // Where the parents of Windows paths are on this host: {'c', "/srv/hyperv"}. Without an entry for
 // its letter, "X:\a\b" is tried as "/a/b", which is what Xen's tools mean by it.
 struct Drive {
@@ -104,6 +106,9 @@ constexpr size_t kMaxProblems = 100;  // that one load notes
 // `problems`, all wrong table entries are noted there and not only the first.
 Result<Image> load_image(int fd, std::string_view name, const OpenPolicy& policy = {},
                          std::vector<Problem>* problems = nullptr);
+
+// Whether an image goes by that name.
+bool has_vhd_name(std::string_view name);
 
 // True if the null id that Xen's tools write for a raw parent.
 constexpr bool is_null(const UniqueId& id) { return id == UniqueId{}; }

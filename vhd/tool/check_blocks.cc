@@ -22,7 +22,6 @@ class BlockCheck {
     bitmap_.resize(image_.bitmap_bytes);
     data_.resize(image_.block_size);
     VIRIDIAN_TRY(check_table_padding());
-    VIRIDIAN_TRY(read_batmap());
     uint64_t blocks = 0;
     for (size_t i = 0; i < image_.bat.size() && findings_.size() < kMaxFindings; ++i) {
       if (image_.bat[i] == kUnusedEntry) continue;
@@ -34,15 +33,16 @@ class BlockCheck {
     // Metadata, and gaps that align blocks, take less than a 4 KiB page for each block and entry.
     if (wasted >
         image_.block_size + image_.header.max_table_entries * uint64_t{4} + blocks * 4096) {
-      add(Severity::kNote, "blocks", image_.data_end,
+      add(Severity::kNote, "lost-space", "blocks", image_.data_end,
           fmt::format("about {} bytes of the file belong to no block", wasted));
     }
     return {};
   }
 
  private:
-  void add(Severity severity, std::string field, uint64_t offset, std::string text) {
-    findings_.push_back({severity, path_, std::move(field), offset, std::move(text)});
+  void add(Severity severity, std::string_view name, std::string field, uint64_t offset,
+           std::string text) {
+    findings_.push_back({severity, name, path_, std::move(field), offset, std::move(text), {}});
   }
 
   Result<void> check_table_padding() {
@@ -53,18 +53,11 @@ class BlockCheck {
     VIRIDIAN_TRY(read_exact(file_, end, padding, kTable));
     const bool good = std::all_of(padding.begin(), padding.end(),
                                   [](std::byte byte) { return byte == std::byte{0xff}; });
-    if (!good) add(Severity::kNote, "block table", end, "its padding is not 0xFF");
+    if (!good) add(Severity::kNote, "table-padding", "block table", end, "its padding is not 0xFF");
     return {};
   }
 
-  Result<void> read_batmap() {
-    if (!image_.batmap) return {};
-    batmap_.resize(std::min<uint64_t>(image_.batmap->map_bytes, div_ceil(image_.bat.size(), 8ul)));
-    return read_exact(file_, image_.batmap->map_offset, batmap_, "batmap");
-  }
-
   bool bit(std::span<const std::byte> bits, size_t index) const {
-    if (index / 8 >= bits.size()) return false;
     return (std::to_integer<unsigned>(bits[index / 8]) >> (7 - index % 8) & 1) != 0;
   }
 
@@ -75,7 +68,7 @@ class BlockCheck {
     const size_t sectors = image_.block_size / kSector;
     const auto padding = std::span(bitmap_).subspan(div_ceil<size_t>(sectors, 8));
     if (std::any_of(padding.begin(), padding.end(), [](std::byte b) { return b != std::byte{0}; }))
-      add(Severity::kNote, field, bitmap_at, "its padding is not zero");
+      add(Severity::kNote, "bitmap-padding", field, bitmap_at, "its padding is not zero");
 
     size_t unset = 0;
     // Only the disk's sectors: of the last block, what is behind its end may be either.
@@ -83,10 +76,6 @@ class BlockCheck {
         std::min<uint64_t>(sectors, (image_.size_bytes - index * image_.block_size) / kSector);
     for (size_t sector = 0; sector < in_disk; ++sector)
       unset += !bit(bitmap_, sector);
-    if (unset > 0 && bit(batmap_, index)) {
-      add(Severity::kError, "batmap", image_.batmap->map_offset + index / 8,
-          fmt::format("calls block {} full, but {} of its sectors are unused", index, unset));
-    }
     if (unset > 0 && image_.type == ImageType::kDynamic) return check_unused(index, in_disk, field);
     return {};
   }
@@ -100,7 +89,7 @@ class BlockCheck {
       const auto bytes = std::span(data_).subspan(sector * kSector, kSector);
       if (std::all_of(bytes.begin(), bytes.end(), [](std::byte b) { return b == std::byte{0}; }))
         continue;
-      add(Severity::kWarning, field, data_at + sector * kSector,
+      add(Severity::kWarning, "unused-not-zero", field, data_at + sector * kSector,
           fmt::format("calls sector {} unused, but it is not zero: programs that ignore the bitmap "
                       "read other data",
                       sector));
@@ -115,7 +104,6 @@ class BlockCheck {
   std::vector<Finding>& findings_;
   std::vector<std::byte> bitmap_;
   std::vector<std::byte> data_;
-  std::vector<std::byte> batmap_;
 };
 
 }  // namespace

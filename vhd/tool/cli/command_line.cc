@@ -21,10 +21,6 @@ constexpr const char* kFooter = R"(Examples:
 
 Sizes are bytes, or end in K, M, G or T (powers of 1024).)";
 
-const Choices<SizeRule> kSizeRules = {{"auto", SizeRule::kAuto},
-                                      {"current", SizeRule::kCurrentSize},
-                                      {"geometry", SizeRule::kGeometry}};
-
 const Choices<Compat> kCompats = {{"hyperv", Compat::kHyperV}, {"vpc2007", Compat::kVpc2007},
                                   {"xen", Compat::kXen},       {"qemu9", Compat::kQemu9},
                                   {"azure", Compat::kAzure},   {"any", Compat::kOwn}};
@@ -38,6 +34,9 @@ std::string check_size(std::string& text) {
 
 }  // namespace
 
+const Choices<SizeRule> kSizeRules = {{"auto", SizeRule::kAuto},
+                                      {"current", SizeRule::kCurrentSize},
+                                      {"geometry", SizeRule::kGeometry}};
 const Choices<Format> kFormats = {
     {"auto", Format::kAuto}, {"vhd", Format::kVhd}, {"raw", Format::kRaw}};
 

@@ -51,6 +51,7 @@ template <class Value>
 using Choices = std::map<std::string, Value>;
 
 extern const Choices<Format> kFormats;
+extern const Choices<SizeRule> kSizeRules;
 
 // A size in bytes, as a number or with K, M, G or T.
 CLI::Validator size_validator();

@@ -13,6 +13,7 @@ void add_check(CommandLine& line);
 void add_resize(CommandLine& line);
 void add_compact(CommandLine& line);
 void add_commit(CommandLine& line);
+void add_repair(CommandLine& line);
 
 inline void add_commands(CommandLine& line) {
   add_create(line);
@@ -23,6 +24,7 @@ inline void add_commands(CommandLine& line) {
   add_resize(line);
   add_compact(line);
   add_commit(line);
+  add_repair(line);
 }
 
 }  // namespace viridian::vhd::tool

@@ -40,22 +40,6 @@ TEST_F(CheckBlocks, UnusedSectorThatIsNotZeroIsAWarning) {
   EXPECT_EQ(findings[0].offset, bitmap_ + 512);
 }
 
-TEST_F(CheckBlocks, BatmapThatCallsAPartlyUsedBlockFullIsAnError) {
-  file_.change_footer([](Footer& footer) { footer.creator_application = {'t', 'a', 'p'}; });
-  BatmapHeader header;
-  header.cookie = kBatmapCookie;
-  header.map_offset = 0xa00;
-  header.map_sectors = 1;
-  file_.put(0x800, header);
-  file_.put(0xa00, be32(0x80000000));
-  EXPECT_TRUE(check().empty());
-  file_.put(bitmap_, be32(0));
-  const auto findings = check();
-  ASSERT_EQ(findings.size(), 1u);
-  EXPECT_EQ(findings[0].severity, Severity::kError);
-  EXPECT_EQ(findings[0].field, "batmap");
-}
-
 TEST_F(CheckBlocks, TablePaddingAndLostSpaceAreNotes) {
   file_.put(1536 + 20 * 4, be32(0));
   const auto footer = file_.get<Footer>(file_.size() - 512);

@@ -1,20 +1,17 @@
 #include "vhd/create.h"
 
 #include <fcntl.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
-#include <filesystem>
 
 #include "base/checked.h"
-#include "vhd/chain.h"
 #include "vhd/control_io.h"
 #include "vhd/footer.h"
 #include "vhd/new_image.h"
 #include "vhd/parent_paths.h"
-#include "vhd/text.h"
+#include "vhd/parent_record.h"
 
 namespace viridian::vhd {
 namespace {
@@ -40,54 +37,6 @@ FileView view_of(const TempFile& temp, const std::string& name) {
   return file;
 }
 
-struct Parent {
-  std::string path;           // absolute, without links
-  std::string relative_path;  // from the child's folder
-  std::string name;
-  uint64_t size_bytes = 0;
-  UniqueId unique_id{};
-  uint32_t time_stamp = 0;
-};
-
-Result<Parent> look_at_parent(const std::string& child_path, const std::string& parent_path,
-                              const OpenPolicy& policy) {
-  const auto chain = open_chain(parent_path, Access::kReadOnly, policy);
-  if (!chain) return Unexpected(chain.error());
-  if (chain->size() >= kMaxChainDepth) {
-    return fail(ErrorKind::kInvalidArgument, "{}: parents: has {} already; merge some of them",
-                parent_path, chain->size() - 1);
-  }
-  const ChainLink& link = chain->front();
-  struct stat status {};
-  if (::fstat(link.fd.get(), &status) != 0) return fail_errno(parent_path, errno);
-
-  namespace fs = std::filesystem;
-  std::error_code error;
-  const fs::path path = fs::canonical(parent_path, error);
-  if (error) return fail_errno(parent_path, error.value());
-  const fs::path folder = fs::canonical(fs::absolute(child_path).parent_path(), error);
-  if (error) return fail_errno(child_path, error.value());
-
-  Parent parent{path.string(), path.lexically_relative(folder).string(), path.filename().string()};
-  parent.size_bytes = link.image.size_bytes;
-  parent.unique_id = link.image.unique_id;
-  const int64_t modified = status.st_mtime - kEpochUnixSeconds;
-  parent.time_stamp = modified < 0 ? 0 : static_cast<uint32_t>(modified);
-  if (parent.path.find('\\') != std::string::npos) {
-    return fail(ErrorKind::kInvalidArgument,
-                "{}: path: contains a backslash, which a VHD cannot record; rename it",
-                quote(parent.path));
-  }
-  return parent;
-}
-
-Result<std::vector<uint16_t>> utf16(const std::string& path) {
-  auto units = utf16_from_utf8(path);
-  if (units) return std::move(*units);
-  return fail(ErrorKind::kInvalidArgument,
-              "{}: path: is not UTF-8, a VHD cannot record it; rename it", quote(path));
-}
-
 // Writes a recorded path at `offset` and describes it in `entry`.
 Result<void> write_locator(const FileView& file, uint32_t code, std::span<const std::byte> text,
                            uint64_t offset, uint64_t space, ParentLocator& entry) {
@@ -106,7 +55,7 @@ Result<void> write_locator(const FileView& file, uint32_t code, std::span<const 
 Result<void> write_path(const FileView& file, uint32_t code, const std::string& posix_path,
                         uint64_t offset, uint64_t least_space, uint64_t unit,
                         ParentLocator& entry) {
-  const auto units = utf16(windows_from_posix(posix_path));
+  const auto units = utf16_of_path(windows_from_posix(posix_path));
   if (!units) return Unexpected(units.error());
   const std::vector<le16> text(units->begin(), units->end());
   const auto bytes = std::as_bytes(std::span(text));
@@ -120,7 +69,7 @@ uint64_t end_of(const ParentLocator& entry) {
 
 // W2ku, the table and W2ru on pages of their own. Returns where they end.
 Result<uint64_t> write_windows10_paths(const FileView& file, const CreateOptions& options,
-                                       const Parent& parent, SparseHeader& header) {
+                                       const ParentRecord& parent, SparseHeader& header) {
   auto& entries = header.parent_locators;
   VIRIDIAN_TRY(write_path(file, kLocatorW2ku, parent.path, kAbsolutePathOffset, kDataAlignment,
                           kDataAlignment, entries[0]));
@@ -135,7 +84,7 @@ Result<uint64_t> write_windows10_paths(const FileView& file, const CreateOptions
 
 // Behind the table, and Xen's block map if there is one.
 Result<uint64_t> write_paths_behind(const FileView& file, const CreateOptions& options,
-                                    const WriterProfile& profile, const Parent& parent,
+                                    const WriterProfile& profile, const ParentRecord& parent,
                                     SparseHeader& header) {
   header = make_header(options, kClassicTableOffset);
   uint64_t at = batmap_end(header, profile);
@@ -157,7 +106,7 @@ Result<uint64_t> write_paths_behind(const FileView& file, const CreateOptions& o
 }
 
 Result<void> write_differencing(const FileView& file, const CreateOptions& options,
-                                const Parent& parent) {
+                                const ParentRecord& parent) {
   NewSparse image;
   image.profile = profile_of(options.compat);
   image.footer =
@@ -167,12 +116,7 @@ Result<void> write_differencing(const FileView& file, const CreateOptions& optio
                        ? write_windows10_paths(file, options, parent, header)
                        : write_paths_behind(file, options, image.profile, parent, header);
   if (!end) return Unexpected(end.error());
-  header.parent_unique_id = parent.unique_id;
-  header.parent_time_stamp = parent.time_stamp;
-  const auto name = utf16(parent.name);
-  if (!name) return Unexpected(name.error());
-  const size_t length = std::min(name->size(), header.parent_unicode_name.size());
-  std::copy_n(name->begin(), length, header.parent_unicode_name.begin());
+  VIRIDIAN_TRY(set_parent(parent, header));
   return write_metadata(file, std::move(image), *end);
 }
 

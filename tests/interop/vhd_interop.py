@@ -194,4 +194,5 @@ def main():
             case(Work(bin_folder, pathlib.Path(folder), size))
 
 
-main()
+if __name__ == "__main__":
+    main()

@@ -14,6 +14,11 @@ void add_resize(CommandLine& line);
 void add_compact(CommandLine& line);
 void add_commit(CommandLine& line);
 void add_repair(CommandLine& line);
+void add_map(CommandLine& line);
+void add_chain(CommandLine& line);
+void add_compare(CommandLine& line);
+void add_rebase(CommandLine& line);
+void add_relink(CommandLine& line);
 
 inline void add_commands(CommandLine& line) {
   add_create(line);
@@ -25,6 +30,11 @@ inline void add_commands(CommandLine& line) {
   add_compact(line);
   add_commit(line);
   add_repair(line);
+  add_map(line);
+  add_chain(line);
+  add_compare(line);
+  add_rebase(line);
+  add_relink(line);
 }
 
 }  // namespace viridian::vhd::tool

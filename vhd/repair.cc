@@ -50,6 +50,8 @@ Result<void> plan_footers(const FileView& file, FooterCure footers, const TableC
   if (cut) {
     footers.last_offset = *footers.cut_at;
     footers.last_stands = true;
+  } else if (footers.cut_at) {
+    footers.last_stands = footers.remains = false;  // in the middle of what stays
   }
   const auto place = place_footer(file, footers, data_end);
   if (!place) return Unexpected(place.error());

@@ -217,6 +217,8 @@ class FooterRepair {
     cure_.cut_at = at;
     cure_.last_offset = at;
     cure_.last_stands = true;
+    cure_.write_last = true;
+    cure_.last_name = "trailing-data";
     const bool sparse = is_sparse(cure_.footer);
     auto& found = flaw("trailing-data", at + sizeof(Footer),
                        fmt::format("{} bytes of unknown meaning follow the last footer",

@@ -63,6 +63,8 @@ class TreeReader {
   Result<void> read(const std::string& folder) {
     const UniqueFd fd(::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
     if (!fd) return fail_errno(folder, errno);
+    std::error_code error;
+    root_ = std::filesystem::canonical(folder, error);
     return read_folder(fd.get(), "", 0);
   }
 
@@ -142,9 +144,11 @@ class TreeReader {
     bool outside = false;
     std::string wrong;
     for (const ParentCandidate& one : parent_candidates(node.image, options_.policy)) {
-      const std::filesystem::path folder = std::filesystem::path(node.path).parent_path();
-      const std::string path = (folder / one.path).lexically_normal().string();
-      outside |= path.starts_with("/") || path.starts_with("../");
+      const std::filesystem::path folder = (root_ / node.path).parent_path();
+      const std::filesystem::path place = (folder / one.path).lexically_normal();
+      const std::string path = place.lexically_relative(root_).string();
+      std::error_code error;
+      outside |= path.starts_with("../") && std::filesystem::exists(place, error);
       const auto found = by_path_.find(path);
       if (found == by_path_.end()) continue;
       const TreeNode& candidate = nodes_[found->second];
@@ -170,7 +174,7 @@ class TreeReader {
       node.problems.push_back(
           {outside ? "parent-outside" : "parent-missing",
            "its parent " + quote(node.image.parent_name) +
-               (outside ? " is not in this folder; it may be outside" : " is not here")});
+               (outside ? " is not in this folder, but outside" : " is not here")});
     }
   }
 
@@ -196,16 +200,19 @@ class TreeReader {
 
   // A node that leads to itself has no root: the link is cut there, and said.
   void find_loops() {
-    std::vector<uint8_t> state(nodes_.size());  // 0 new, 1 on the way, 2 done
+    enum class State : uint8_t { kNew, kOnTheWay, kDone };
+    std::vector<State> state(nodes_.size(), State::kNew);
+    std::vector<size_t> way;
     for (size_t start = 0; start < nodes_.size(); ++start) {
+      way.clear();
       size_t at = start;
-      while (at != kNoNode && state[at] == 0) {
-        state[at] = 1;
-        at = nodes_[at].parent;
+      for (; at != kNoNode && state[at] == State::kNew; at = nodes_[at].parent) {
+        state[at] = State::kOnTheWay;
+        way.push_back(at);
       }
-      if (at != kNoNode && state[at] == 1) cut_loop(at);
-      for (at = start; at != kNoNode && state[at] == 1; at = nodes_[at].parent)
-        state[at] = 2;
+      if (at != kNoNode && state[at] == State::kOnTheWay) cut_loop(at);
+      for (size_t node : way)
+        state[node] = State::kDone;
     }
   }
 
@@ -219,6 +226,7 @@ class TreeReader {
   }
 
   const TreeOptions& options_;
+  std::filesystem::path root_;
   std::vector<TreeNode> nodes_;
   std::map<std::string, size_t> by_path_;
   std::map<UniqueId, std::vector<size_t>> by_id_;

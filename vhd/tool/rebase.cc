@@ -9,13 +9,13 @@
 
 #include "base/checked.h"
 #include "io/uring_file.h"
+#include "vhd/blocking_disk.h"
 #include "vhd/chain.h"
 #include "vhd/lock.h"
 #include "vhd/open_disk.h"
 #include "vhd/reparent.h"
 #include "vhd/text.h"
 #include "vhd/tool/data_map.h"
-#include "vhd/tool/disk_io.h"
 #include "vhd/tool/image_source.h"
 #include "vhd/tool/interrupt.h"
 #include "vhd/tool/json.h"
@@ -48,11 +48,12 @@ Result<std::vector<ChainLink>> open_parent(const ChainLink& child, const std::st
   auto chain = open_chain(path, Access::kReadOnly, policy);
   if (!chain) return chain;
   for (const ChainLink& link : *chain) {
-    VIRIDIAN_TRY(lock_image(link.fd.get(), link.path, LockMode::kRead));
     if (!same_file(link.fd.get(), child.fd.get())) continue;
     return fail(ErrorKind::kInvalidArgument,
                 "{}: parent: is the image itself or one of its children; give another one", path);
   }
+  for (const ChainLink& link : *chain)
+    VIRIDIAN_TRY(lock_image(link.fd.get(), link.path, LockMode::kRead));
   return chain;
 }
 
@@ -101,7 +102,7 @@ std::vector<Range> different_ranges(std::span<const ChainLink> old_parents,
 // the disk is the same before, after and on the way, so a cut does no harm.
 class Keeper {
  public:
-  Keeper(DiskIo child, const ImageSource& parent, std::vector<Range> ranges)
+  Keeper(BlockingDisk child, const ImageSource& parent, std::vector<Range> ranges)
       : child_(child), parent_(parent), ranges_(std::move(ranges)), progress_(total()) {}
 
   // A part of the disk that the child does not have itself.
@@ -162,7 +163,7 @@ class Keeper {
     return {};
   }
 
-  DiskIo child_;
+  BlockingDisk child_;
   const ImageSource& parent_;
   std::vector<Range> ranges_;
   Progress progress_;
@@ -199,7 +200,7 @@ Result<uint64_t> keep_content(const RebaseCommand& command, const ChainLink& chi
   const auto parent = ImageSource::open(
       command.parent, parent_policy(command.policy, command.parent_format), false);
   if (!parent) return Unexpected(parent.error());
-  Keeper keeper(DiskIo(**reactor, **disk), **parent,
+  Keeper keeper(BlockingDisk(**reactor, **disk), **parent,
                 different_ranges(old_parents, new_parents, child.image.size_bytes));
   Result<void> kept;
   MapOptions sectors;
@@ -259,6 +260,18 @@ void print_result(const std::string& path, const ParentRecord& parent, bool json
   }
 }
 
+// For images that build on this one, and go by its time: its content is the same.
+void keep_time(const ChainLink& link, const struct stat& before) {
+  const timespec times[2] = {{0, UTIME_OMIT}, before.st_mtim};
+  (void)::futimens(link.fd.get(), times);
+}
+
+Result<struct stat> status_of(const ChainLink& link) {
+  struct stat status {};
+  if (::fstat(link.fd.get(), &status) != 0) return fail_errno(link.path, errno);
+  return status;
+}
+
 // Opens the image for writing and keeps others from it.
 Result<ChainLink> open_locked_child(const std::string& path, const OpenPolicy& policy) {
   auto link = open_image(path, Access::kReadWrite, policy);
@@ -275,6 +288,8 @@ Result<void> run_rebase(const RebaseCommand& command) {
   if (own.parent_override.empty() && command.unsafe) own.parent_override = command.parent;
   const auto child = open_locked_child(command.path, own);
   if (!child) return Unexpected(child.error());
+  const auto before = status_of(*child);
+  if (!before) return Unexpected(before.error());
   const OpenPolicy policy = parent_policy(command.policy, command.parent_format);
   const auto parents = open_parent(*child, command.parent, policy);
   if (!parents) return Unexpected(parents.error());
@@ -287,6 +302,7 @@ Result<void> run_rebase(const RebaseCommand& command) {
     copied_bytes = *kept;
   }
   VIRIDIAN_TRY(record(command.path, command.policy, *parent));
+  if (!command.unsafe) keep_time(*child, *before);
   print_result(command.path, *parent, command.json, copied_bytes);
   return {};
 }
@@ -296,6 +312,8 @@ Result<void> run_relink(const RelinkCommand& command) {
   if (!command.parent.empty()) own.parent_override = command.parent;
   const auto child = open_locked_child(command.path, own);
   if (!child) return Unexpected(child.error());
+  const auto before = status_of(*child);
+  if (!before) return Unexpected(before.error());
   // By the image's own record: the id has to be the one that it names.
   const auto chain = open_chain(command.path, Access::kReadOnly, own);
   if (!chain) return Unexpected(chain.error());
@@ -305,6 +323,7 @@ Result<void> run_relink(const RelinkCommand& command) {
                           parent_policy(command.policy, raw ? Format::kRaw : Format::kVhd));
   if (!parent) return Unexpected(parent.error());
   VIRIDIAN_TRY(record(command.path, command.policy, *parent));
+  keep_time(*child, *before);
   print_result(command.path, *parent, command.json, 0);
   return {};
 }

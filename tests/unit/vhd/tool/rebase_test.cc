@@ -144,10 +144,26 @@ TEST_F(Rebase, RelinkRecordsAMovedParentWhateverItsName) {
     ASSERT_EQ(image.locators.size(), 2u);
     EXPECT_EQ(image.locators[1].platform_code, kLocatorW2ru);
     EXPECT_TRUE(image.locators[1].path.starts_with(".\\")) << image.locators[1].path;
-    if (size != 0) EXPECT_LE(image.file_size_bytes, size + 4096);
+    if (size != 0) {
+      EXPECT_LE(image.file_size_bytes, size + 4096);
+    }
     size = std::max(size, image.file_size_bytes);
   }
   EXPECT_LE(size, std::filesystem::file_size(leaf) + 4096);
+}
+
+TEST_F(Rebase, ChildrenOfTheImageDoNotTakeItForWritten) {
+  const std::string base = make_dynamic(file("base.vhd"));
+  const std::string middle = make_child(file("middle.vhd"), base);
+  const auto past = std::filesystem::last_write_time(middle) - std::chrono::hours(72);
+  std::filesystem::last_write_time(middle, past);
+  const std::string leaf = make_child(file("leaf.vhd"), middle);
+  RelinkCommand command;
+  command.path = middle;
+  ASSERT_TRUE(run_relink(command));
+  const auto chain = open_chain(leaf, Access::kReadOnly);
+  ASSERT_TRUE(chain) << chain.error().message;
+  EXPECT_TRUE(chain->front().image.warnings.empty());
 }
 
 TEST_F(Rebase, RelinkRefusesAnotherDisk) {

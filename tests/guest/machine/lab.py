@@ -21,6 +21,7 @@ ROOT = [*STORAGE, "crc32c_generic", "ext4"]
 MODULE_LISTS = {"ide_only": IDE, "ide": VMBUS, "storage": STORAGE,
                 "cdrom": [*STORAGE, "sr_mod"], "root": ROOT}
 
+SHOWN = 30  # problems in a case's verdict
 MARK = "VIRIDIAN "
 STATS = "stats.json"
 # quiet: each character on the serial console is an exit, and a nested one is slow; the guest prints
@@ -32,11 +33,16 @@ class Failure(Exception):
     """A case's verdict; the message says what was seen."""
 
 
+class Standstill(Failure):
+    """A guest in the nested machine stood still until its time was over (docs/guest-tests.md)."""
+
+
 @dataclass
 class GuestRun:
     outcome: Outcome
     log: Path
     stats: dict[str, dict[str, int]]
+    nested: bool
 
     def said(self, word: str) -> list[str]:
         prefix = f"{MARK}{word} "
@@ -49,14 +55,16 @@ class GuestRun:
                      if not any(text in line for text in allowed)]
         if self.outcome.timed_out:
             problems.append(f"did not end within its time ({self.outcome.seconds:.0f} s)")
+            problems += [line for line in self.outcome.lines if line.startswith("STUCK")]
         elif self.outcome.code != code:
             problems.append(f"vmm-minimal ended with {self.outcome.code}, not {code}")
         if not self.said("end"):
             problems.append("the guest's init did not come to its end")
         if problems:
-            more = f"; {len(problems) - 3} more" if len(problems) > 3 else ""
+            more = f"; {len(problems) - SHOWN} more" if len(problems) > SHOWN else ""
             last = self.outcome.lines[-1] if self.outcome.lines else "nothing"
-            raise Failure("; ".join(problems[:3]) + f"{more} (last line: {last}; log: {self.log})")
+            kind = Standstill if self.nested and self.outcome.timed_out else Failure
+            raise kind("; ".join(problems[:SHOWN]) + f"{more} (last line: {last}; log: {self.log})")
 
 
 def guest_image(kernel: Kernel) -> Path:
@@ -76,6 +84,8 @@ class Lab:
 
     def folder(self, name: str) -> Path:
         path = self.session / name
+        if path.exists():  # of a guest that stood still
+            path.rename(path.with_name(f"{name}_stuck"))
         path.mkdir()
         return path
 
@@ -102,4 +112,5 @@ class Lab:
         log = self.session / f"{folder.name}.log.{number}"
         log.write_text(f"$ {shlex.join(command)}\n" + "\n".join(outcome.lines) + "\n")
         stats = folder / STATS
-        return GuestRun(outcome, log, json.loads(stats.read_text()) if stats.exists() else {})
+        return GuestRun(outcome, log, json.loads(stats.read_text()) if stats.exists() else {},
+                        self.place.slowness > 1)

@@ -30,6 +30,14 @@ MEMORY_MIB = 2048
 SCRATCH_BYTES = 8 << 30
 START_LIMIT_S = 120
 COPY_LIMIT_S = 60
+# A run that is about to use up its time says where each of its threads is: what the kernel does for
+# it, and twice the time that it has used, so that one can see whether it moves.
+STUCK_BEFORE_S = 20
+SHOW_STUCK = """for task in /proc/$run/task/* /proc/$run/task/*; do
+  echo "STUCK $(cat $task/comm): $(cut -d' ' -f3,14,15 $task/stat), $(cut -d' ' -f1,9 $task/syscall)"
+  sed 's/^/STUCK   /' $task/stack
+done
+"""
 QEMU = "qemu-system-x86_64"
 
 
@@ -109,7 +117,7 @@ class NestedMachine:
         if self.process.poll() is not None:
             self._start()
         script = self.session / "run.sh"
-        script.write_text(self._script(folder, command))
+        script.write_text(self._script(folder, command, limit_s))
         started = time.monotonic()
         self.socket.sendall(f"{script}\n".encode())
         outcome = Outcome(TIMED_OUT)
@@ -128,15 +136,20 @@ class NestedMachine:
         outcome.seconds = time.monotonic() - started
         return outcome
 
-    def _script(self, folder: Path, command: list[str]) -> str:
+    def _script(self, folder: Path, command: list[str], limit_s: int) -> str:
         work = quoted([f"{self.session}/scratch/work"])
         home = quoted([str(folder)])
         # Without owners: root in there is whoever runs QEMU out here.
         copy = "cp -R --preserve=mode,timestamps --sparse=always"
         return (f"export TMPDIR={work} LC_ALL=C PATH=/usr/sbin:/usr/bin:/sbin:/bin\n"
                 f"{copy} {home} {work} && cd {work} || exit 125\n"
-                f"{quoted(command)}\n"
+                f"{quoted(command)} &\n"
+                "run=$!\n"
+                f"{{ sleep {limit_s - STUCK_BEFORE_S}\n{SHOW_STUCK}}} &\n"
+                "watch=$!\n"
+                "wait $run\n"
                 "code=$?\n"
+                "kill $watch\n"
                 f"{copy} {work}/. {home}/ || exit 125\n"
                 f"cd / && rm -rf {work}\n"
                 "exit $code\n")

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from .lab import Failure, Lab
+from .lab import Failure, Lab, Standstill
 from .paths import CACHE, Unavailable
 
 Case = Callable[[Lab], None]
@@ -47,7 +47,11 @@ def run_case(name: str, case: Case, lab: Lab) -> Result:
     started = time.monotonic()
     problem = None
     try:
-        case(lab)
+        try:
+            case(lab)
+        except Standstill as failure:
+            print(f"AGAIN {name}: {failure}", flush=True)
+            case(lab)
     except (Failure, Unavailable) as failure:
         problem = str(failure)
     except Exception as error:  # a broken case must not take the other results with it

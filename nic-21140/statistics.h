@@ -1,6 +1,9 @@
 // What one 21140 did, and what its guest did wrong. Written with the gate held, read by any thread.
 #pragma once
 
+#include <iterator>
+#include <string_view>
+
 #include "base/counter.h"
 #include "base/guest_errors.h"
 
@@ -21,6 +24,18 @@ enum class GuestError : uint8_t {
   kRegisterAccess,      // not a whole, existing CSR
   kCount
 };
+
+// For counters that people read.
+constexpr std::string_view name_of(GuestError reason) {
+  constexpr std::string_view kNames[] = {"transmit_list_not_memory", "transmit_buffer_not_memory",
+                                         "receive_list_not_memory",  "receive_buffer_not_memory",
+                                         "setup_frame_size",         "frame_too_long",
+                                         "frame_too_short",          "bad_fcs",
+                                         "unfinished_frame",         "stray_segment",
+                                         "too_many_descriptors",     "register_access"};
+  static_assert(std::size(kNames) == static_cast<size_t>(GuestError::kCount));
+  return kNames[static_cast<size_t>(reason)];
+}
 
 struct Statistics {
   Counter transmitted, transmitted_bytes;  // to the switch

@@ -44,7 +44,7 @@ struct Given {
   std::string config_file;
   std::string values[std::size(kOptions)];
   bool flags[std::size(kFlags)] = {};
-  std::vector<std::string> disks;
+  std::vector<std::string> disks, nics;
 };
 
 Result<Config> build(const Given& given, const CLI::App& app) {
@@ -69,6 +69,11 @@ Result<Config> build(const Given& given, const CLI::App& app) {
     if (!disk) return with_context("--disk", disk.error());
     config.disks.push_back(std::move(*disk));
   }
+  for (const std::string& text : given.nics) {
+    auto nic = parse_net(text);
+    if (!nic) return with_context("--net", nic.error());
+    config.nics.push_back(std::move(*nic));
+  }
   VIRIDIAN_TRY(validate(config));
   return config;
 }
@@ -76,10 +81,11 @@ Result<Config> build(const Given& given, const CLI::App& app) {
 }  // namespace
 
 std::variant<Config, int> parse_command_line(int argc, char** argv) {
-  CLI::App app("A minimal VMM on KVM that gives its guest the storage devices of Hyper-V.");
+  CLI::App app("A minimal VMM on KVM that gives its guest the devices of Hyper-V.");
   app.footer(
       "A disk is ADDRESS=FILE[,OPTION...]: ide0:0 to ide1:1 (channel:drive) or scsi0:0 to "
       "scsi3:254;\noptions are cache=none|writeback, format=auto|raw|vhd, ro, cdrom, serial=TEXT.\n"
+      "A NIC is nic0 to nic3=tulip (Intel 21140)[,switch=NAME][,mac=ADDRESS][,vlan=NUMBER|trunk].\n"
       "On the terminal, Ctrl-A x stops the machine. Exit codes: 0 power-off, 1 set-up failed, 2 "
       "bad\narguments, 3 reset, 4 guest crashed, 5 KVM failed, 6 stopped by a signal or Ctrl-A x.");
   Given given;
@@ -88,6 +94,9 @@ std::variant<Config, int> parse_command_line(int argc, char** argv) {
     app.add_option(std::string("--") + kOptions[i].field, given.values[i], kOptions[i].help);
   }
   app.add_option("--disk", given.disks, "a disk or CD-ROM drive; may be repeated")
+      ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll)
+      ->allow_extra_args(false);
+  app.add_option("--net", given.nics, "a NIC on a virtual switch; may be repeated")
       ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll)
       ->allow_extra_args(false);
   for (size_t i = 0; i < std::size(kFlags); ++i) {

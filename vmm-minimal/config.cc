@@ -260,7 +260,7 @@ Result<void> validate(const Config& config) {
     for (size_t j = 0; j < i; ++j)
       VIRIDIAN_TRY(validate_pair(config.disks[j], config.disks[i]));
   }
-  return {};
+  return validate_nics(config.nics);
 }
 
 }  // namespace viridian::vmm

@@ -3,11 +3,13 @@
 #pragma once
 
 #include <cstdint>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "base/result.h"
+#include "vswitch/port_settings.h"
 
 namespace viridian::vmm {
 
@@ -35,6 +37,17 @@ struct DiskConfig {
   std::string serial;  // empty: one made of the address
 };
 
+enum class NetKind : uint8_t { kTulip };
+
+struct NetConfig {
+  unsigned index = 0;  // 2 for "nic2"
+  NetKind kind = NetKind::kTulip;
+  std::string switch_name;     // NICs with the same name are on one switch
+  vswitch::MacAddress mac;     // zero: 00:15:5d:00:00:0N of "nicN"
+  vswitch::VlanSettings vlan;  // of its port
+};
+constexpr unsigned kMaxNics = 4;  // Hyper-V's legacy adapters
+
 enum class OnReset : uint8_t { kExit, kReboot };
 
 struct Config {
@@ -44,6 +57,7 @@ struct Config {
   std::string payload;  // instead of a kernel: a flat file of instructions
   bool payload_is_real_mode = false;
   std::vector<DiskConfig> disks;
+  std::vector<NetConfig> nics;
   bool hyperv = true;     // CPUID, MSRs, SynIC and VMBus
   bool any_kvm = false;   // a kernel also where KVM has no hardware virtualization
   bool vmbus_ide = true;  // IDE disks also on VMBus (IDE accelerator)
@@ -67,6 +81,12 @@ Result<void> set_disk_field(DiskConfig& disk, std::string_view field, std::strin
 
 // `name` is the file's, for messages.
 Result<void> apply_json(Config& config, std::string_view name, std::string_view text);
+
+// config_net.cc: "nic0=tulip,switch=lan,mac=00:15:5d:01:02:03,vlan=10" (or vlan=trunk).
+Result<unsigned> parse_nic(std::string_view text);
+Result<NetConfig> parse_net(std::string_view text);
+Result<void> set_net_field(NetConfig& nic, std::string_view field, std::string_view value);
+Result<void> validate_nics(std::span<const NetConfig> nics);
 
 // What only shows when everything is known: something to boot, no address used twice.
 Result<void> validate(const Config& config);

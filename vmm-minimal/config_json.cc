@@ -35,6 +35,36 @@ Result<DiskConfig> disk_from(const json& object) {
   return disk;
 }
 
+Result<NetConfig> nic_from(const json& object) {
+  if (!object.is_object()) return fail(ErrorKind::kInvalidArgument, "must be an object");
+  NetConfig nic;
+  if (!object.contains("nic")) {
+    return fail(ErrorKind::kInvalidArgument, "nic is missing (such as \"nic0\")");
+  }
+  for (const auto& [field, value] : object.items()) {
+    const auto text = scalar(value);
+    if (!text) return with_context(field, text.error());
+    if (auto set = set_net_field(nic, field, *text); !set) {
+      return with_context(field, set.error());
+    }
+  }
+  return nic;
+}
+
+Result<void> apply_nics(Config& config, const json& list) {
+  if (!list.is_array()) return fail(ErrorKind::kInvalidArgument, "must be a list of objects");
+  if (list.size() > kMaxNics) {
+    return fail(ErrorKind::kInvalidArgument, "has {} entries; at most {} NICs fit", list.size(),
+                kMaxNics);
+  }
+  for (size_t i = 0; i < list.size(); ++i) {
+    auto nic = nic_from(list[i]);
+    if (!nic) return with_context(fmt::format("[{}]", i), nic.error());
+    config.nics.push_back(std::move(*nic));
+  }
+  return {};
+}
+
 Result<void> apply_disks(Config& config, const json& list) {
   if (!list.is_array()) return fail(ErrorKind::kInvalidArgument, "must be a list of objects");
   if (list.size() > kMaxDisks) {
@@ -61,6 +91,10 @@ Result<void> apply_json(Config& config, std::string_view name, std::string_view 
     const auto context = fmt::format("{}: {}", name, field);
     if (field == "disks") {
       if (auto set = apply_disks(config, value); !set) return with_context(context, set.error());
+      continue;
+    }
+    if (field == "nics") {
+      if (auto set = apply_nics(config, value); !set) return with_context(context, set.error());
       continue;
     }
     const auto scalar_text = scalar(value);

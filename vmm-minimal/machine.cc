@@ -3,6 +3,7 @@
 #include "vmm-minimal/acpi.h"
 #include "vmm-minimal/cpuid.h"
 #include "vmm-minimal/hyperv_cpuid.h"
+#include "vmm-minimal/network.h"
 #include "vmm-minimal/smbios.h"
 
 namespace viridian::vmm {
@@ -56,6 +57,8 @@ Result<std::unique_ptr<Machine>> Machine::create(const Kvm& kvm, const Config& c
   return machine;
 }
 
+Machine::Machine() = default;
+
 Machine::~Machine() {
   vcpus_.clear();  // their threads call everything else
 }
@@ -82,7 +85,7 @@ Result<void> Machine::create_vcpus(const Kvm& kvm, const Config& config) {
 }
 
 Result<void> Machine::create_board(const Config& config, int console_event) {
-  auto storage_thread = StorageThread::start();
+  auto storage_thread = ReactorThread::start("storage");
   if (!storage_thread) return Unexpected(storage_thread.error());
   storage_thread_ = std::move(*storage_thread);
 
@@ -101,6 +104,10 @@ Result<void> Machine::create_board(const Config& config, int console_event) {
   auto storage = Storage::create(*storage_thread_, board, *chipset_, config);
   if (!storage) return Unexpected(storage.error());
   storage_ = std::move(*storage);
+  if (config.nics.empty()) return {};
+  auto network = Network::create(board, chipset_->pci(), config.nics);
+  if (!network) return Unexpected(network.error());
+  network_ = std::move(*network);
   return {};
 }
 
@@ -139,6 +146,7 @@ Stats Machine::stats() const {
   bus_.append_stats(stats);
   chipset_->append_stats(stats);
   storage_->append_stats(stats);
+  if (network_) network_->append_stats(stats);
   return stats;
 }
 

@@ -12,12 +12,14 @@
 #include "vmm-minimal/config.h"
 #include "vmm-minimal/guest_ram.h"
 #include "vmm-minimal/loader.h"
+#include "vmm-minimal/reactor_thread.h"
 #include "vmm-minimal/stop_switch.h"
 #include "vmm-minimal/storage.h"
-#include "vmm-minimal/storage_thread.h"
 #include "vmm-minimal/vcpu.h"
 
 namespace viridian::vmm {
+
+class Network;
 
 class Machine final : private GuestTsc {
  public:
@@ -40,7 +42,7 @@ class Machine final : private GuestTsc {
   std::chrono::steady_clock::time_point first_entry() const { return vcpus_[0]->first_entry(); }
 
  private:
-  Machine() = default;
+  Machine();
   Result<void> create_vcpus(const Kvm& kvm, const Config& config);
   Result<void> create_board(const Config& config, int console_event);
   Result<void> write_firmware(const Config& config);
@@ -53,7 +55,8 @@ class Machine final : private GuestTsc {
   std::unique_ptr<Vm> vm_;
   IoBus bus_;
   std::vector<std::unique_ptr<Vcpu>> vcpus_;
-  std::unique_ptr<StorageThread> storage_thread_;
+  std::unique_ptr<ReactorThread> storage_thread_;
+  std::unique_ptr<Network> network_;  // outlives the PCI bus; null without NICs
   std::unique_ptr<Chipset> chipset_;
   std::unique_ptr<Storage> storage_;
 };

@@ -57,6 +57,7 @@ class PciBus::Slot final : public pci::PortDevice {
 
   PciBus& bus_;
   pci::PciFunction& function_;
+  bool attached_ = false;
   unsigned io_index_ = 0;  // of set_ranges()
   std::array<pci::ConfigSpace::Bar, kBars> placed_{};
   std::vector<Bell> bells_;
@@ -66,6 +67,7 @@ Result<void> PciBus::Slot::attach(std::string_view name) {
   auto index = bus_.io_bus_.add(name, *this);
   if (!index) return Unexpected(std::move(index).error());
   io_index_ = *index;
+  attached_ = true;
   if (bus_.vm_ == nullptr) return {};
   for (const pci::Doorbell& doorbell : function_.doorbells())
     bells_.push_back({.doorbell = doorbell, .at = std::nullopt});
@@ -75,6 +77,7 @@ Result<void> PciBus::Slot::attach(std::string_view name) {
 PciBus::Slot::~Slot() {
   for (Bell& bell : bells_)
     remove_bell(bell);
+  if (attached_) bus_.io_bus_.set_ranges(io_index_, {});
 }
 
 std::optional<PciBus::Slot::Hit> PciBus::Slot::find_port(uint16_t port, unsigned width) noexcept {

@@ -15,7 +15,7 @@
 #include "vmbus/server.h"
 #include "vmm-minimal/chipset.h"
 #include "vmm-minimal/config.h"
-#include "vmm-minimal/storage_thread.h"
+#include "vmm-minimal/reactor_thread.h"
 #include "vmm-minimal/vmbus_link.h"
 
 namespace viridian::vmm {
@@ -23,7 +23,7 @@ namespace viridian::vmm {
 class Storage {
  public:
   // Opens the images and connects the devices; all three outlive the storage.
-  static Result<std::unique_ptr<Storage>> create(StorageThread& thread, const Board& board,
+  static Result<std::unique_ptr<Storage>> create(ReactorThread& thread, const Board& board,
                                                  Chipset& chipset, const Config& config);
   ~Storage();
 
@@ -43,7 +43,7 @@ class Storage {
     std::unique_ptr<storvsp::Controller> controller;
   };
 
-  Storage(StorageThread& thread, const Board& board);
+  Storage(ReactorThread& thread, const Board& board);
   Result<void> build(Chipset& chipset, const Config& config);
   Result<void> open_disks(const Config& config);
   Result<void> connect_ide(Chipset& chipset);
@@ -53,7 +53,7 @@ class Storage {
   void drain();
   Result<void> flush(Disk& disk);
 
-  StorageThread& thread_;
+  ReactorThread& thread_;
   Board board_;
   IrqLine primary_irq_, secondary_irq_;
   bool finished_ = false;

@@ -2,6 +2,8 @@
 // was held and the access within the BAR.
 #pragma once
 
+#include <vector>
+
 #include "pci/pci_function.h"
 
 namespace viridian::vmm {
@@ -34,11 +36,13 @@ class FakePciFunction final : public pci::PciFunction {
     last_value = value;
     ++writes;
   }
+  std::span<const pci::Doorbell> doorbells() const noexcept override { return bells; }
   void reset() noexcept override {
     config_.reset();
     ++resets;
   }
 
+  std::vector<pci::Doorbell> bells;
   bool held = true, inside = true;
   unsigned last_bar = 9, writes = 0, resets = 0;
   uint32_t last_offset = 0, last_value = 0;

@@ -1,22 +1,22 @@
-#include "vmm-minimal/storage_thread.h"
+#include "vmm-minimal/reactor_thread.h"
 
 #include <pthread.h>
 
 namespace viridian::vmm {
 
-Result<std::unique_ptr<StorageThread>> StorageThread::start() {
-  std::unique_ptr<StorageThread> storage(new StorageThread);
+Result<std::unique_ptr<ReactorThread>> ReactorThread::start(const char* name) {
+  std::unique_ptr<ReactorThread> thread(new ReactorThread);
   auto reactor = io::Reactor::create();
   if (!reactor) return Unexpected(reactor.error());
-  storage->reactor_ = std::move(*reactor);
-  storage->thread_ = std::thread([self = storage.get()] {
-    ::pthread_setname_np(::pthread_self(), "storage");
+  thread->reactor_ = std::move(*reactor);
+  thread->thread_ = std::thread([self = thread.get(), name] {
+    ::pthread_setname_np(::pthread_self(), name);
     self->loop();
   });
-  return storage;
+  return thread;
 }
 
-StorageThread::~StorageThread() {
+ReactorThread::~ReactorThread() {
   if (!thread_.joinable()) return;
   {
     const std::lock_guard hold(mutex_);
@@ -26,7 +26,7 @@ StorageThread::~StorageThread() {
   thread_.join();
 }
 
-void StorageThread::run(Task& task) {
+void ReactorThread::run(Task& task) {
   std::unique_lock hold(mutex_);
   changed_.wait(hold, [this] { return task_ == nullptr; });
   task_ = &task;
@@ -34,7 +34,7 @@ void StorageThread::run(Task& task) {
   changed_.wait(hold, [&] { return task.done; });
 }
 
-void StorageThread::loop() {
+void ReactorThread::loop() {
   std::unique_lock hold(mutex_);
   while (!quit_) {
     if (task_ != nullptr) {

@@ -1,5 +1,6 @@
-// The thread that owns the reactor of all disks, and how others run something on it: set-up and
-// clean-up that may itself turn the reactor, such as opening an image or waiting for a flush.
+// A thread that owns a reactor (of all disks, of all NICs), and how others run something on it:
+// set-up and clean-up that may itself turn the reactor, such as opening an image or waiting for a
+// flush.
 #pragma once
 
 #include <condition_variable>
@@ -13,7 +14,7 @@
 
 namespace viridian::vmm {
 
-class StorageThread {
+class ReactorThread {
   struct Task {
     void (*run)(void* context);
     void* context;
@@ -21,8 +22,8 @@ class StorageThread {
   };
 
  public:
-  static Result<std::unique_ptr<StorageThread>> start();
-  ~StorageThread();  // what is on the reactor must be gone
+  static Result<std::unique_ptr<ReactorThread>> start(const char* name);  // a literal
+  ~ReactorThread();  // what is on the reactor must be gone
 
   io::Reactor& reactor() { return *reactor_; }
 
@@ -36,7 +37,7 @@ class StorageThread {
   }
 
  private:
-  StorageThread() = default;
+  ReactorThread() = default;
   void run(Task& task);
   void loop();
 

@@ -1,4 +1,4 @@
-#include "vmm-minimal/storage_thread.h"
+#include "vmm-minimal/reactor_thread.h"
 
 #include <gtest/gtest.h>
 
@@ -18,8 +18,8 @@ struct Mark : io::Completion {
   }
 };
 
-TEST(StorageThread, TasksAndCompletionsRunOnOneThread) {
-  auto thread = StorageThread::start();
+TEST(ReactorThread, TasksAndCompletionsRunOnOneThread) {
+  auto thread = ReactorThread::start("test");
   ASSERT_TRUE(thread) << thread.error().message;
   std::thread::id of_task;
   (*thread)->call([&] { of_task = std::this_thread::get_id(); });
@@ -30,8 +30,8 @@ TEST(StorageThread, TasksAndCompletionsRunOnOneThread) {
   EXPECT_EQ(mark.where, of_task);
 }
 
-TEST(StorageThread, TaskMayTurnTheReactorItself) {
-  auto thread = StorageThread::start();
+TEST(ReactorThread, TaskMayTurnTheReactorItself) {
+  auto thread = ReactorThread::start("test");
   ASSERT_TRUE(thread);
   Mark mark;
   (*thread)->call([&] {
@@ -42,8 +42,8 @@ TEST(StorageThread, TaskMayTurnTheReactorItself) {
   EXPECT_TRUE(mark.ran);
 }
 
-TEST(StorageThread, ManyTasksFromSeveralThreadsAllRun) {
-  auto thread = StorageThread::start();
+TEST(ReactorThread, ManyTasksFromSeveralThreadsAllRun) {
+  auto thread = ReactorThread::start("test");
   ASSERT_TRUE(thread);
   constexpr int kCallers = 4, kCalls = 200;
   int count = 0;  // only the storage thread changes it

@@ -1,4 +1,4 @@
-// Any text as a configuration: the JSON file and a --disk argument.
+// Any text as a configuration: the JSON file, a --disk and a --net argument.
 #include <cstdlib>
 
 #include "vmm-minimal/config.h"
@@ -17,6 +17,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   if (const auto disk = parse_disk(text)) {
     if (!parse_address(to_string(disk->address))) std::abort();
   }
+  if (const auto nic = parse_net(text); nic && nic->index >= kMaxNics) std::abort();
   return 0;
 }
 

@@ -1,6 +1,6 @@
 """The guest cases. Each is a function of a Lab; its name in CASES is the name of the result."""
 
-from . import cdrom, disk_tools, lifecycle, payload, platform, refusals, storage
+from . import cdrom, disk_tools, lifecycle, nic_21140, payload, platform, refusals, storage
 
 CASES = {
     **platform.CASES,
@@ -8,6 +8,7 @@ CASES = {
     **storage.CASES,
     **cdrom.CASES,
     **disk_tools.CASES,
+    **nic_21140.CASES,
     **lifecycle.CASES,
     **refusals.CASES,
 }

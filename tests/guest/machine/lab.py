@@ -18,8 +18,9 @@ IDE = ["libata", "ata_piix", "crct10dif_generic", "sd_mod"]
 VMBUS = [*IDE, "hv_vmbus", "hv_utils"]
 STORAGE = [*IDE, "hv_vmbus", "hv_utils", "hv_storvsc"]
 ROOT = [*STORAGE, "crc32c_generic", "ext4"]
+NET = ["tulip", "8021q"]
 MODULE_LISTS = {"ide_only": IDE, "ide": VMBUS, "storage": STORAGE,
-                "cdrom": [*STORAGE, "sr_mod"], "root": ROOT}
+                "cdrom": [*STORAGE, "sr_mod"], "root": ROOT, "net": NET}
 
 SHOWN = 30  # problems in a case's verdict
 MARK = "VIRIDIAN "

@@ -48,7 +48,7 @@ vswitch::VirtualSwitch& Network::find_switch(const std::string& name) {
   if (found != switches_.end()) return *found->bridge;
   vswitch::SwitchSettings settings;
   settings.name = name;
-  switches_.push_back({name, std::make_unique<vswitch::VirtualSwitch>(settings)});
+  switches_.push_back({name, std::make_unique<vswitch::VirtualSwitch>(settings, pool_.get())});
   thread_->reactor().attach(*switches_.back().bridge);
   return *switches_.back().bridge;
 }

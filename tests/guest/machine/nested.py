@@ -34,7 +34,7 @@ COPY_LIMIT_S = 60
 # it, and twice the time that it has used, so that one can see whether it moves.
 STUCK_BEFORE_S = 20
 SHOW_STUCK = """for task in /proc/$run/task/* /proc/$run/task/*; do
-  echo "STUCK $(cat $task/comm): $(cut -d' ' -f3,14,15 $task/stat), $(cut -d' ' -f1,9 $task/syscall)"
+  echo "STUCK $(cat $task/comm): $(cut -d' ' -f3,14,15 $task/stat) $(cut -d' ' -f1,9 $task/syscall)"
   sed 's/^/STUCK   /' $task/stack
 done
 """

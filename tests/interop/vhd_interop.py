@@ -164,6 +164,48 @@ def case_blocks_of_zeroes_stay_unallocated(work):
         sys.exit(f"{sparse} blocks of a sparse file, {full} of a full one")
 
 
+def case_others_read_what_was_rewritten(work):
+    need("qemu-img")
+    need("7zz")
+    path = work.convert(work.raw, "rewritten.vhd")
+    larger = work.path("larger.img")
+    run("cp", "--sparse=always", work.raw, larger)
+    os.truncate(larger, work.size + 100 * MIB + 512)
+    for size in (work.size + 100 * MIB + 512, 2040 << 30):
+        run(work.tool, "resize", path, size)
+        seen = json.loads(run("qemu-img", "info", "-f", "vpc", "--output=json", path))
+        if seen["virtual-size"] != size:
+            sys.exit(f"{path}: qemu-img sees {seen['virtual-size']} bytes, not {size}")
+        run("qemu-img", "compare", "-f", "raw", "-F", "vpc", larger, path)
+        run("7zz", "l", path)
+        run(work.tool, "check", path)
+    run(work.tool, "resize", path, work.size)
+    qemu_reads(work, path)
+    expect_7zip(work, path)
+    run(work.tool, "compact", path)
+    qemu_reads(work, path)
+    expect_7zip(work, path)
+    fixed = work.convert(work.raw, "rewritten-fixed.vhd", "fixed")
+    run(work.tool, "resize", fixed, work.size + 100 * MIB + 512)
+    run("qemu-img", "compare", "-f", "raw", "-F", "vpc", larger, fixed)
+    run(work.tool, "resize", fixed, work.size)
+    qemu_reads(work, fixed)
+
+
+def case_others_read_what_was_committed(work):
+    need("qemu-img")
+    need("7zz")
+    leaf = work.children("commit", 2)
+    middle, base = work.path("commit-0.vhd"), work.path("commit-base.vhd")
+    run(work.tool, "commit", leaf)
+    expect_7zip(work, middle)
+    run(work.tool, "commit", "--into", base, "--delete", leaf)
+    qemu_reads(work, base)
+    expect_7zip(work, base)
+    if leaf.exists() or middle.exists():
+        sys.exit("commit --delete left something")
+
+
 def case_failure_leaves_nothing(work):
     before = set(os.listdir(work.folder))
     run(work.tool, "convert", work.folder / "missing.vhd", work.path("x.vhd"), status=1)

@@ -4,7 +4,8 @@
 Usage: kill_test.py BIN_FOLDER compact|resize|commit. After each kill the images are read by the
 specification alone, without repair, and hold the old disk or the new one; then the same command is
 started again, succeeds, and its result is right. VIRIDIAN_KILLS: how often, 334 of each by default.
-The moment of a kill is random, within the time that the command took when it was left alone.
+The moment of a kill is random, within a time that follows how long the command takes: shorter when
+it ended before, longer when it had not begun to write.
 """
 import os
 import pathlib
@@ -156,28 +157,31 @@ def main():
         chance = random.Random(sys.argv[2])
         case = kinds[sys.argv[2]](tool, pathlib.Path(name), chance)
         case.prepare()
-        longest, changed, killed, tries = 0.0, 0, 0, 0
+        window, changed, killed, tries = 0.0, 0, 0, 0
         while killed < kills:
             tries += 1
-            case.expect(tries <= 4 * kills + 100, "the command is too quick to be killed")
+            case.expect(tries <= 10 * kills + 100, "the command is too quick to be killed")
             case.reset()
-            if tries % 20 == 1:  # left alone: how long does it take?
+            if tries == 1:  # left alone: how long does it take?
                 began = time.monotonic()
                 finish(case, start(case), "left alone")
-                longest = time.monotonic() - began
+                window = time.monotonic() - began
                 case.check_end()
                 continue
             before = [path.read_bytes() for path in case.paths()]
             process = start(case)
-            time.sleep(chance.random() ** 0.5 * longest)  # most late, when it writes
+            time.sleep(chance.random() * window)
             process.send_signal(signal.SIGKILL)
             process.wait()
             process.stderr.close()
             if process.returncode == 0:
+                window *= 0.95
                 continue
             killed += 1
             case.check_cut()
-            changed += [path.read_bytes() for path in case.paths()] != before
+            wrote = [path.read_bytes() for path in case.paths()] != before
+            changed += wrote
+            window *= 1.0 if wrote else 1.03
             finish(case, start(case), "started again")
             case.check_end()
             if killed % 50 == 0:

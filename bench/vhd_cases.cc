@@ -58,8 +58,7 @@ Line compare_sums(const std::string& name, const std::string& unit, const Pair& 
     Cost all;
     for (const Cost& cost : costs) {
       all.count += cost.count;
-      all.user_seconds += cost.user_seconds;
-      all.system_seconds += cost.system_seconds;
+      all.cpu_seconds += cost.cpu_seconds;
     }
     return all;
   };
@@ -156,8 +155,9 @@ void measure_cpu(const Settings& settings) {
     work.region = settings.size_bytes;
     work.seconds = 4 * settings.seconds;
     const Pair pair = measure(settings, kind.path, work, engine);
-    Line line = compare_sums(kind.name + ": user", "ns/IO", pair,
-                             [](const Cost& cost) { return cost.user_ns(); });
+    Line line = compare(kind.name + ": user", "ns/IO", pair,
+                        [](const Cost& cost) { return cost.user_ns(); });
+    line.better = Better::kLess;
     line.line = kCpuLine;
     settings.report.add(line);
     line = compare_sums(kind.name + ": user and kernel", "ns/IO", pair,

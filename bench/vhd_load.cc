@@ -13,6 +13,7 @@
 #include <cstring>
 #include <ctime>
 
+#include "bench/user_time.h"
 #include "vhd/image.h"
 #include "vhd/open_disk.h"
 
@@ -32,17 +33,21 @@ double seconds_of(const timeval& time) {
 // What has been used between its construction and stop().
 class Meter {
  public:
-  Meter() : start_(now()) { ::getrusage(RUSAGE_SELF, &usage_); }
+  Meter() : start_(now()), user_ns_(user_time_ns()) { ::getrusage(RUSAGE_SELF, &usage_); }
   double elapsed() const { return now() - start_; }
   Cost stop(uint64_t count) const {
     rusage end{};
     ::getrusage(RUSAGE_SELF, &end);
-    return {count, elapsed(), seconds_of(end.ru_utime) - seconds_of(usage_.ru_utime),
-            seconds_of(end.ru_stime) - seconds_of(usage_.ru_stime)};
+    const auto all = [](const rusage& usage) {
+      return seconds_of(usage.ru_utime) + seconds_of(usage.ru_stime);
+    };
+    return {count, elapsed(), static_cast<double>(user_time_ns() - user_ns_) * 1e-9,
+            all(end) - all(usage_)};
   }
 
  private:
   double start_;
+  uint64_t user_ns_;
   rusage usage_{};
 };
 

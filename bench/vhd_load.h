@@ -32,13 +32,11 @@ struct Work {
 struct Cost {
   uint64_t count = 0;
   double seconds = 0;
-  double user_seconds = 0;  // of the whole process, the kernel's helpers included
-  double system_seconds = 0;
+  double user_seconds = 0;  // of the thread, see user_time.h
+  double cpu_seconds = 0;   // of the whole process, the kernel's helpers included
   double rate() const { return static_cast<double>(count) / seconds; }
   double user_ns() const { return user_seconds * 1e9 / static_cast<double>(count); }
-  double cpu_ns() const {
-    return (user_seconds + system_seconds) * 1e9 / static_cast<double>(count);
-  }
+  double cpu_ns() const { return cpu_seconds * 1e9 / static_cast<double>(count); }
 };
 
 // Memory for `depth` requests, page-aligned and touched.

@@ -43,8 +43,8 @@ class Reactor {
   Reactor(const Reactor&) = delete;
   Reactor& operator=(const Reactor&) = delete;
 
-  // Starts one kernel operation: `fill` gets a cleared io_uring_sqe* and prepares it. It is
-  // submitted at the end of the turn, together with all others, or earlier if the queue is full.
+  // Starts one kernel operation: `fill` gets a cleared io_uring_sqe* and prepares it. The next turn
+  // submits it, together with all others; if the queue is full it is submitted at once.
   template <class Fill>
   void start(Completion& completion, Fill&& fill) noexcept {
     io_uring_sqe* sqe = next_sqe();
@@ -53,7 +53,7 @@ class Reactor {
     ++in_flight_;
   }
 
-  // Runs `completion` in this turn, after everything that is ready now.
+  // Runs `completion` after everything that is ready now, before the reactor sleeps.
   void defer(Completion& completion) noexcept { ready_.push_back(completion); }
 
   // From any thread: runs `completion` on the reactor's thread. Posts of one thread stay in order.
@@ -72,8 +72,8 @@ class Reactor {
       turn(true);
   }
 
-  // One round: what was posted, what is ready, the pollers, submit, reap. With `may_sleep` it waits
-  // for the first event if there is nothing to do.
+  // Once: what was posted, the pollers, submit, reap, run what is ready. With `may_sleep` it waits
+  // for the first event if there is nothing to do; it never sleeps after a callback has run.
   void turn(bool may_sleep) noexcept;
 
   // A descriptor that becomes readable when drive() has something to do. The same one each time;

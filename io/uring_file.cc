@@ -103,7 +103,11 @@ void UringFile::submit(FileRequest& request) noexcept {
   request.error = 0;
   request.bounce = nullptr;
   if (request.length == 0 && request.op != FileOp::kDataSync) {
-    end(request, 0);
+    request.run = [](Completion& completion) noexcept {
+      auto& self = static_cast<FileRequest&>(completion);
+      self.done(self);
+    };
+    reactor_.defer(request);
     return;
   }
   start_round(request, false);
@@ -189,7 +193,12 @@ void UringFile::start_round(FileRequest& request, bool in_worker) noexcept {
   reactor_.start(request, [&](io_uring_sqe* sqe) {
     switch (request.op) {
       case FileOp::kRead:
-        io_uring_prep_readv(sqe, fd_.get(), window.data(), parts, offset);
+        if (parts == 1) {
+          io_uring_prep_read(sqe, fd_.get(), window[0].iov_base,
+                             static_cast<unsigned>(window[0].iov_len), offset);
+        } else {
+          io_uring_prep_readv(sqe, fd_.get(), window.data(), parts, offset);
+        }
         break;
       case FileOp::kDataSync:
         io_uring_prep_fsync(sqe, fd_.get(), IORING_FSYNC_DATASYNC);
@@ -204,8 +213,13 @@ void UringFile::start_round(FileRequest& request, bool in_worker) noexcept {
         }
         [[fallthrough]];
       case FileOp::kWrite:
-        io_uring_prep_writev2(sqe, fd_.get(), window.data(), parts, offset,
-                              request.durable ? RWF_DSYNC : 0);
+        if (parts == 1) {
+          io_uring_prep_write(sqe, fd_.get(), window[0].iov_base,
+                              static_cast<unsigned>(window[0].iov_len), offset);
+        } else {
+          io_uring_prep_writev(sqe, fd_.get(), window.data(), parts, offset);
+        }
+        sqe->rw_flags = request.durable ? RWF_DSYNC : 0;
         break;
     }
     // A worker may block, so what had no room to run without blocking runs there.
@@ -264,12 +278,9 @@ void UringFile::end_transfer(FileRequest& request, uint64_t moved) noexcept {
   }
 }
 
+// Called from completions only, so done() does not run inside submit().
 void UringFile::end(FileRequest& request, int error) noexcept {
   request.error = error;
-  request.run = [](Completion& completion) noexcept {
-    auto& self = static_cast<FileRequest&>(completion);
-    self.done(self);
-  };
   if (request.bounce != nullptr) {
     free_bounces_.push_back(request.bounce);
     request.bounce = nullptr;
@@ -279,7 +290,7 @@ void UringFile::end(FileRequest& request, int error) noexcept {
       start_round(next, false);
     }
   }
-  reactor_.defer(request);
+  request.done(request);
 }
 
 }  // namespace viridian::io

@@ -8,6 +8,8 @@ namespace viridian::vhd {
 namespace {
 
 constexpr uint32_t kEntriesPerSector = kSectorBytes / sizeof(be32);
+constexpr uint64_t kMaxGrowthFactor = 4;
+constexpr size_t kGapsAtOnce = 32;
 
 }  // namespace
 
@@ -15,6 +17,7 @@ Allocator::Allocator(Layer& layer, const Image& image, Owner& owner, uint64_t gr
     : layer_(layer),
       owner_(owner),
       growth_bytes_(growth_bytes),
+      max_growth_bytes_(growth_bytes * kMaxGrowthFactor),
       alignment_(std::min<uint64_t>(kDataAlignment, layer.block_bytes())),
       footer_(image.footer),
       footer_memory_{&footer_, sizeof(footer_)},
@@ -22,13 +25,16 @@ Allocator::Allocator(Layer& layer, const Image& image, Owner& owner, uint64_t gr
       zero_end_(image.data_end),
       footer_offset_(image.footer_offset),
       file_end_(image.file_size_bytes),
-      unknown_end_(std::max(image.file_size_bytes, image.footer_offset + kSectorBytes)) {
+      unknown_end_(std::max(image.file_size_bytes, image.footer_offset + kSectorBytes)),
+      gaps_(image.gaps) {
   const uint64_t sectors = div_ceil<uint64_t>(layer.block_count(), kEntriesPerSector);
   is_dirty_.resize(sectors);
   dirty_.reserve(sectors);
-  free_.reserve(layer.block_count());
-  freed_.reserve(kFreedBlocks);
-  freed_later_.reserve(kFreedBlocks);
+  // Address space only: no page of these is touched before it is used.
+  free_.reserve(layer.block_count() + kGapsAtOnce);
+  freed_.reserve(layer.block_count());
+  freed_later_.reserve(layer.block_count());
+  gap_places_.reserve(kGapsAtOnce);
   growth_.allocator = this;
   growth_.done = [](io::FileRequest& request) noexcept {
     auto& self = static_cast<Growth&>(request);
@@ -68,33 +74,91 @@ Allocator::Outcome Allocator::allocate(uint64_t block) noexcept {
   if (!free_.empty()) {
     use(block, uint64_t{free_.back()} * kSectorBytes);
     free_.pop_back();
+    if (free_.empty() && !gaps_.empty()) start_growth_ahead();
     return Outcome::kDone;
   }
   const uint64_t offset = bitmap_offset_after(end_);
-  if (offset > kMaxFileOffset - kSectorBytes) return Outcome::kNoSpace;
-  if (block_end(offset) <= zero_end_) {
+  const bool is_full = offset > kMaxFileOffset - kSectorBytes;
+  if (!is_full && block_end(offset) <= zero_end_) {
     use(block, offset);
     end_ = block_end(offset);
+    if (zero_end_ - end_ < growth_bytes_ / 2) start_growth_ahead();
     return Outcome::kDone;
   }
-  if (growth_.step == Step::kIdle) start_growth();
+  if (growth_.step == Step::kIdle) {
+    if (is_full && gaps_.empty()) return Outcome::kNoSpace;
+    start_growth();
+  } else if (growth_.is_ahead) {
+    growth_.is_ahead = false;
+    growth_bytes_ = std::min(growth_bytes_ * 2, max_growth_bytes_);
+  }
   return Outcome::kWait;
 }
 
-// Rule 5. If the file is already longer than its blocks need, as after a cut, only the zeroing is
-// left to be done.
+void Allocator::start_growth_ahead() noexcept {
+  if (growth_.step != Step::kIdle || growth_.failed) return;
+  growth_.is_ahead = true;
+  start_growth();
+}
+
+// Where a footer goes that has at least `least` bytes before it and this growth's step of space
+// behind end_.
+uint64_t Allocator::footer_place(uint64_t least) noexcept {
+  const uint64_t step = growth_.smallest ? 0 : growth_bytes_;
+  const uint64_t wanted =
+      std::max({least, end_ + step, file_end_ > kSectorBytes ? file_end_ - kSectorBytes : 0});
+  const uint64_t bitmap_room = align_up<uint64_t>(layer_.bitmap_bytes(), alignment_);
+  const uint64_t stride = bitmap_room + layer_.block_bytes();
+  const uint64_t first_end = block_end(bitmap_offset_after(end_));
+  growth_.is_in_gap = bitmap_room - layer_.bitmap_bytes() >= kSectorBytes;
+  return first_end + div_ceil(wanted - std::min(wanted, first_end), stride) * stride;
+}
+
+// Rule 5, or 4 for what an earlier session left between blocks. If the file is already longer than
+// its blocks need, as after a cut, only the zeroing is left to be done.
 void Allocator::start_growth() noexcept {
-  const uint64_t least = block_end(bitmap_offset_after(end_));
-  if (least <= footer_offset_ && file_end_ <= footer_offset_ + kSectorBytes) {
-    growth_.footer_offset = footer_offset_;
-    start_step(Step::kZero);
+  growth_.is_for_gaps = take_gaps();
+  if (growth_.is_for_gaps) {
+    zeroed_gaps_ = 0;
+    if (gaps_synced_) {
+      zero_next_gap();
+    } else {
+      start_step(Step::kFirstSync);
+    }
     return;
   }
-  const uint64_t step = growth_.smallest ? 0 : growth_bytes_;
-  const uint64_t wanted = std::max({least, align_up<uint64_t>(end_ + step, kDataAlignment),
-                                    file_end_ > kSectorBytes ? file_end_ - kSectorBytes : 0});
-  growth_.footer_offset = align_up<uint64_t>(wanted, kSectorBytes);
+  const uint64_t least = block_end(bitmap_offset_after(end_));
+  if (zero_end_ < footer_offset_ && least <= footer_offset_ &&
+      file_end_ <= footer_offset_ + kSectorBytes) {
+    growth_.footer_offset = footer_offset_;
+    growth_.is_in_gap = false;
+    start_step(Step::kFirstSync);
+    return;
+  }
+  growth_.footer_offset = footer_place(least);
   start_step(Step::kFooter);
+}
+
+// Moves places from gaps_ to gap_places_; false if there are none.
+bool Allocator::take_gaps() noexcept {
+  gap_places_.clear();
+  const uint64_t size = layer_.bitmap_bytes() + layer_.block_bytes();
+  while (!gaps_.empty() && gap_places_.size() < kGapsAtOnce) {
+    Gap& gap = gaps_.back();
+    uint64_t place = bitmap_offset_after(gap.offset);
+    if (place + size > gap.end) place = gap.offset;  // as unaligned as the file's own blocks
+    if (place + size > gap.end || place > kMaxFileOffset - kSectorBytes) {
+      gaps_.pop_back();
+      continue;
+    }
+    gap_places_.push_back(static_cast<uint32_t>(place / kSectorBytes));
+    gap.offset = place + size;
+  }
+  return !gap_places_.empty();
+}
+
+void Allocator::zero_next_gap() noexcept {
+  start_step(zeroed_gaps_ == gap_places_.size() ? Step::kSecondSync : Step::kGap);
 }
 
 void Allocator::start_step(Step step) noexcept {
@@ -118,52 +182,95 @@ void Allocator::start_step(Step step) noexcept {
       growth_.offset = zero_end_;
       growth_.length = std::min(unknown_end_, growth_.footer_offset) - zero_end_;
       break;
+    case Step::kGap:
+      growth_.op = io::FileOp::kZero;
+      growth_.offset = uint64_t{gap_places_[zeroed_gaps_]} * kSectorBytes;
+      growth_.length = layer_.bitmap_bytes() + layer_.block_bytes();
+      break;
   }
   layer_.file().submit(growth_);
 }
 
 void Allocator::end_step(int error) noexcept {
-  const Step step = growth_.step;
   if (error != 0) {
-    growth_.step = Step::kIdle;
-    unknown_end_ = std::max(unknown_end_, growth_.footer_offset + kSectorBytes);
-    if (step == Step::kFooter && error == ENOSPC && !growth_.smallest) {
-      growth_.smallest = true;
-      start_growth();
-      return;
-    }
-    growth_.smallest = false;
-    owner_.on_space(error);
+    fail_growth(error);
     return;
   }
-  switch (step) {
+  switch (growth_.step) {
     case Step::kFooter:
       file_end_ = std::max(file_end_, growth_.footer_offset + kSectorBytes);
       start_step(Step::kFirstSync);
       break;
     case Step::kFirstSync:
-      start_step(Step::kZero);
+      if (growth_.is_for_gaps) {
+        gaps_synced_ = true;
+        zero_next_gap();
+      } else if (footer_in_gap_ && zero_end_ == footer_offset_) {
+        end_growth();
+      } else {
+        start_step(Step::kZero);
+      }
       break;
     case Step::kZero:
       start_step(Step::kSecondSync);
       break;
+    case Step::kGap:
+      ++zeroed_gaps_;
+      zero_next_gap();
+      break;
     case Step::kSecondSync:
-      footer_moved_ |= growth_.footer_offset != footer_offset_;
-      zero_end_ = growth_.footer_offset;
-      footer_offset_ = growth_.footer_offset;
-      unknown_end_ = footer_offset_ + kSectorBytes;
-      growth_.step = Step::kIdle;
-      growth_.smallest = false;
-      owner_.on_space(0);
+      end_growth();
       break;
     case Step::kIdle:
       break;
   }
 }
 
+void Allocator::fail_growth(int error) noexcept {
+  const Step step = growth_.step;
+  growth_.step = Step::kIdle;
+  growth_.is_ahead = false;
+  if (growth_.is_for_gaps && step == Step::kGap) {
+    start_growth();  // with the next ones, or the file's end; these are left to the next open
+    return;
+  }
+  growth_.failed = true;
+  if (step == Step::kFirstSync || step == Step::kSecondSync) owner_.on_sync_failed();
+  if (!growth_.is_for_gaps) {
+    unknown_end_ = std::max(unknown_end_, growth_.footer_offset + kSectorBytes);
+    footer_in_gap_ = false;
+  }
+  if (step == Step::kFooter && error == ENOSPC && !growth_.smallest) {
+    growth_.smallest = true;
+    start_growth();
+    return;
+  }
+  growth_.smallest = false;
+  owner_.on_space(error);
+}
+
+void Allocator::end_growth() noexcept {
+  growth_.step = Step::kIdle;
+  growth_.is_ahead = false;
+  growth_.failed = growth_.smallest;
+  growth_.smallest = false;
+  if (growth_.is_for_gaps) {
+    const size_t room = std::min(gap_places_.size(), free_.capacity() - free_.size());
+    free_.insert(free_.end(), gap_places_.begin(),
+                 gap_places_.begin() + static_cast<ptrdiff_t>(room));
+  } else {
+    footer_moved_ |= growth_.footer_offset != footer_offset_;
+    footer_in_gap_ = growth_.is_in_gap;
+    zero_end_ = growth_.footer_offset;
+    footer_offset_ = growth_.footer_offset;
+    unknown_end_ = footer_offset_ + kSectorBytes;
+  }
+  owner_.on_space(0);
+}
+
 bool Allocator::release(uint64_t block) noexcept {
   std::vector<uint32_t>& list = freed_state_ == FreedState::kCollecting ? freed_ : freed_later_;
-  if (list.size() == kFreedBlocks) return false;
+  if (list.size() == list.capacity()) return false;
   list.push_back(layer_.place(block));
   layer_.set_place(block, kUnusedEntry);
   mark_dirty(block);
@@ -222,7 +329,9 @@ void Allocator::sync_ended(bool ok) noexcept {
   if (freed_state_ != FreedState::kSyncing) return;
   freed_state_ = FreedState::kZeroed;
   if (!ok) return;
-  free_.insert(free_.end(), freed_.begin(), freed_.end());
+  // What finds no room is lost until the next open finds it again.
+  const size_t room = std::min(freed_.size(), free_.capacity() - free_.size());
+  free_.insert(free_.end(), freed_.begin(), freed_.begin() + static_cast<ptrdiff_t>(room));
   freed_.swap(freed_later_);
   freed_later_.clear();
   freed_state_ = FreedState::kCollecting;

@@ -14,15 +14,22 @@
 //  4. The space of a freed block is used again only after a commit that began after the free has
 //     made the unused entry durable, after every request that was in progress at that commit has
 //     ended, after the space was zeroed, and after a sync behind that: then rule 1 holds again.
-//  5. The file grows in large steps: the footer is written at the new end; sync; what lay between
-//     the last block and the old end, old footer included, is zeroed; sync. At each moment there is
-//     a valid footer at the end, or the old one was cut down to zeroes in a file whose copy at
-//     offset 0, which is never written here, is valid. On a clean close the footer is written
-//     behind the last block, synced, and the file cut there.
+//     A place between blocks that no entry names when the file is opened, left there by an earlier
+//     session, is used after the same: a sync, since the table may have been read from a cache,
+//     zeroing, a sync.
+//  5. The file grows in large steps, ahead of need: the footer is written at the new end; sync;
+//  what
+//     lay between the last block and the old end, old footer included, is zeroed; sync. At each
+//     moment there is a valid footer at the end, or the old one was cut down to zeroes in a file
+//     whose copy at offset 0, which is never written here, is valid. Where the alignment of blocks
+//     leaves room for a footer between two of them, the new end is chosen there: then the next
+//     growth has nothing to zero, since the old footer is in no block's way and stays as a few
+//     bytes without a meaning. On a clean close the footer is written behind the last block,
+//     synced, and the file cut there.
 //
 // So after a cut the file opens without repair, flushed data is whole, an unflushed sector is old
-// or new, and space is lost at most until the next open: what lies behind the last block is zeroed
-// before it is used. Data path, the disk's reactor only; grows and zeroes through its own requests.
+// or new, and space is lost at most until the next open. Data path, the disk's reactor only; grows
+// and zeroes through its own requests.
 #pragma once
 
 #include <vector>
@@ -38,6 +45,7 @@ class Allocator {
   // Told when a wait for space ended: with 0, or the errno of what failed.
   struct Owner {
     virtual void on_space(int error) noexcept = 0;
+    virtual void on_sync_failed() noexcept = 0;
     // The sequence number of the oldest operation in progress; the next one's if there is none.
     virtual uint64_t oldest_operation() const noexcept = 0;
 
@@ -75,7 +83,7 @@ class Allocator {
   Result<void> close();
 
  private:
-  enum class Step : uint8_t { kIdle, kFooter, kFirstSync, kZero, kSecondSync };
+  enum class Step : uint8_t { kIdle, kFooter, kFirstSync, kZero, kGap, kSecondSync };
   // kCollecting: freed, the commit that makes it durable has not begun. kCommitting: it has.
   // kCommitted: it ended; waiting for old operations, then zeroing. kZeroed: a sync has to begin.
   // kSyncing: it has begun.
@@ -85,6 +93,10 @@ class Allocator {
     Step step = Step::kIdle;
     uint64_t footer_offset = 0;  // the new one
     bool smallest = false;       // a larger step has failed already
+    bool is_for_gaps = false;    // gap_places_ get zeroed, the file keeps its size
+    bool is_in_gap = false;      // the new footer is where no block will be
+    bool is_ahead = false;       // nobody waits yet
+    bool failed = false;         // the last one: none is started ahead of need
   };
   struct Zeroing : io::FileRequest {
     Allocator* allocator = nullptr;
@@ -93,14 +105,21 @@ class Allocator {
   uint64_t bitmap_offset_after(uint64_t end) const noexcept;
   uint64_t block_end(uint64_t bitmap_offset) const noexcept;
   void use(uint64_t block, uint64_t bitmap_offset) noexcept;
+  uint64_t footer_place(uint64_t least) noexcept;
   void start_growth() noexcept;
+  void start_growth_ahead() noexcept;
+  bool take_gaps() noexcept;
+  void zero_next_gap() noexcept;
   void start_step(Step step) noexcept;
   void end_step(int error) noexcept;
+  void fail_growth(int error) noexcept;
+  void end_growth() noexcept;
   void zero_next_freed() noexcept;
 
   Layer& layer_;
   Owner& owner_;
   uint64_t growth_bytes_;
+  uint64_t max_growth_bytes_;
   uint64_t alignment_;
   Footer footer_;
   iovec footer_memory_;
@@ -110,7 +129,12 @@ class Allocator {
   uint64_t file_end_;
   uint64_t unknown_end_;  // behind zero_end_: from here on the file was never written
   bool footer_moved_ = false;
+  bool footer_in_gap_ = false;  // so it need not be zeroed when the file grows
   Growth growth_;
+  std::vector<Gap> gaps_;  // of earlier sessions
+  bool gaps_synced_ = false;
+  std::vector<uint32_t> gap_places_;  // being zeroed
+  size_t zeroed_gaps_ = 0;
 
   std::vector<bool> is_dirty_;  // by sector of the table
   std::vector<uint32_t> dirty_;

@@ -83,6 +83,7 @@ class ChainDisk final : public io::BlockDevice, Allocator::Owner, Committer::Own
   Step load_bitmap(Operation& operation, uint32_t layer, uint64_t unit) noexcept;
   Step park_for_slot(Operation& operation) noexcept;
   void on_space(int error) noexcept override;
+  void on_sync_failed() noexcept override { committer_->note_failed_sync(); }
   uint64_t oldest_operation() const noexcept override;
   void on_committed(Operation& operation, io::IoStatus status) noexcept override;
   void on_commit_end(io::IoStatus status) noexcept override;

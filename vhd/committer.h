@@ -32,6 +32,9 @@ class Committer {
   // Starts a commit that nobody waits for, unless one runs.
   void start_unasked() noexcept;
 
+  // Somebody else's sync of the same file failed.
+  void note_failed_sync() noexcept { failed_ = true; }
+
   bool busy() const noexcept { return phase_ != Phase::kIdle; }
   bool failed() const noexcept { return failed_; }
   // No metadata differs from the file, and none is being written.

@@ -62,6 +62,12 @@ struct Batmap {
   bool encrypted = false;
 };
 
+// Bytes of the file that nothing uses, with room for a block.
+struct Gap {
+  uint64_t offset = 0;
+  uint64_t end = 0;
+};
+
 struct Image {
   ImageType type = ImageType::kRaw;
   uint64_t size_bytes = 0;       // of the disk that a guest sees: a multiple of 512
@@ -82,6 +88,7 @@ struct Image {
   uint64_t bat_offset = 0;
   std::vector<uint32_t> bat;  // host order, ceil(size_bytes / block_size) entries
   uint64_t data_end = 0;      // everything before this may be in use; a multiple of 512
+  std::vector<Gap> gaps;      // between the first block and data_end
   std::optional<Batmap> batmap;
 
   // For kDifferencing.

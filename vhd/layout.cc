@@ -53,6 +53,30 @@ Result<void> check_against_metadata(const FileView& file, const Image& image,
   return {};
 }
 
+// `sectors` is sorted, and nothing overlaps.
+std::vector<Gap> find_gaps(const std::vector<uint32_t>& sectors, uint64_t block_bytes,
+                           uint64_t data_end, std::vector<Extent> metadata) {
+  std::sort(metadata.begin(), metadata.end(),
+            [](const Extent& a, const Extent& b) { return a.offset < b.offset; });
+  std::vector<Gap> gaps;
+  if (sectors.empty()) return gaps;
+  uint64_t end = sectors.front() * kSector;  // of what is known so far
+  auto next = metadata.begin();
+  const auto pass = [&](uint64_t begin, uint64_t length) {
+    if (begin >= end + block_bytes && end < data_end)
+      gaps.push_back({align_up(end, kSector), begin});
+    end = std::max(end, begin + length);
+  };
+  for (uint32_t sector : sectors) {
+    for (; next != metadata.end() && next->offset < sector * kSector; ++next)
+      pass(next->offset, next->length);
+    pass(sector * kSector, block_bytes);
+  }
+  for (; next != metadata.end(); ++next)
+    pass(next->offset, next->length);
+  return gaps;
+}
+
 }  // namespace
 
 Result<void> check_apart(const FileView& file, std::vector<Extent> metadata) {
@@ -99,6 +123,7 @@ Result<void> check_layout(const FileView& file, std::vector<Extent> metadata, Im
   if (!std::is_sorted(sectors.begin(), sectors.end())) std::sort(sectors.begin(), sectors.end());
   const uint64_t block_sectors = block_bytes / kSector;
   VIRIDIAN_TRY(check_blocks_apart(file, image, sectors, block_sectors));
+  image.gaps = find_gaps(sectors, block_bytes, image.data_end, metadata);
   return check_against_metadata(file, image, sectors, block_sectors, metadata);
 }
 

@@ -26,10 +26,10 @@ constexpr uint64_t kDataAlignment = 4096;
 // What one open disk may use at a time; see chain_disk.h for what happens when it is used up.
 constexpr uint32_t kOperations = 256;           // requests in progress
 constexpr uint32_t kFragments = 512;            // file operations in progress
-constexpr uint32_t kBitmapSlots = 2048;         // cached sectors of bitmaps: 2 MiB of disk each
-constexpr uint32_t kCommitThreshold = 512;      // changed ones before they are written unasked
-constexpr uint32_t kMetadataWrites = 16;        // of a commit, in progress
-constexpr uint32_t kFreedBlocks = 256;          // discarded blocks on their way to be used again
-constexpr uint64_t kGrowthBytes = 64ull << 20;  // by which a file grows
+constexpr uint32_t kBitmapSlots = 8192;         // cached sectors of bitmaps: 2 MiB of disk each
+constexpr uint32_t kCommitThreshold = 4096;     // changed ones before they are written unasked
+constexpr uint32_t kMetadataWrites = 32;        // of a commit, in progress
+constexpr uint64_t kGrowthBytes = 64ull << 20;  // by which a file grows; four times as much when
+                                                // requests had to wait for it
 
 }  // namespace viridian::vhd

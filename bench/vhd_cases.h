@@ -42,5 +42,6 @@ void measure_fresh_writes(const Settings& settings);
 void measure_chains(const Settings& settings);
 void measure_opening(const Settings& settings);
 void measure_unaligned(const Settings& settings);
+void measure_queues(const Settings& settings);
 
 }  // namespace viridian::bench

@@ -80,6 +80,15 @@ EngineLoop::EngineLoop(const std::string& path, bool read_only) {
   disk_ = std::move(*disk);
 }
 
+EngineLoop::EngineLoop(EngineLoop& first) {
+  auto reactor = io::Reactor::create();
+  if (!reactor) give_up(reactor.error().message);
+  reactor_ = std::move(*reactor);
+  auto view = vhd::open_second_queue(*first.disk_, *reactor_);
+  if (!view) give_up(view.error().message);
+  disk_ = std::move(*view);
+}
+
 EngineLoop::~EngineLoop() = default;
 
 Cost EngineLoop::run(const Work& work, const Buffers& buffers) {
@@ -160,6 +169,7 @@ BareLoop::BareLoop(const std::string& path, bool read_only, std::vector<uint64_t
   }
 }
 
+BareLoop::BareLoop(BareLoop&& other) noexcept = default;
 BareLoop::~BareLoop() = default;
 
 Cost BareLoop::run(const Work& work, const Buffers& buffers) {

@@ -75,7 +75,11 @@ class EngineLoop {
  public:
   // Exits with a message if the image cannot be opened.
   EngineLoop(const std::string& path, bool read_only);
+  // A second queue of `first`'s disk, for another thread.
+  explicit EngineLoop(EngineLoop& first);
   ~EngineLoop();
+  // Serves the other queue for a moment.
+  void help() noexcept { reactor_->turn(false); }
   Cost run(const Work& work, const Buffers& buffers);
   void flush();
 
@@ -90,6 +94,7 @@ class BareLoop {
   // no offsets it is byte b.
   BareLoop(const std::string& path, bool read_only, std::vector<uint64_t> block_offsets = {},
            uint64_t block_bytes = 1);
+  BareLoop(BareLoop&& other) noexcept;
   ~BareLoop();
   Cost run(const Work& work, const Buffers& buffers);
 

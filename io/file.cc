@@ -24,6 +24,10 @@ void for_each_piece(std::span<const iovec> data, uint64_t skip, uint64_t length,
 
 }  // namespace
 
+Result<std::unique_ptr<File>> File::again(Reactor&) const {
+  return fail(ErrorKind::kUnsupported, "{}: cannot be used by a second thread", name());
+}
+
 void copy_from_iovecs(std::byte* flat, std::span<const iovec> data, uint64_t skip,
                       uint64_t length) {
   for_each_piece(data, skip, length, [&](const std::byte* memory, size_t piece) {

@@ -10,6 +10,7 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <span>
 #include <string>
 
@@ -45,6 +46,8 @@ struct FileRequest : Completion {
   std::array<iovec, 8> window = {};  // the part of `data` that the kernel sees now
 };
 
+class Reactor;
+
 class File {
  public:
   virtual ~File() = default;
@@ -61,6 +64,9 @@ class File {
   virtual Result<void> write_at(uint64_t offset, std::span<const std::byte> from) = 0;
   virtual Result<void> sync() = 0;
   virtual Result<void> resize(uint64_t size_bytes) = 0;
+
+  // The same file for another reactor. kUnsupported if it cannot be shared.
+  virtual Result<std::unique_ptr<File>> again(Reactor& reactor) const;
 
   virtual const std::string& name() const noexcept = 0;  // for messages
   virtual bool read_only() const noexcept = 0;

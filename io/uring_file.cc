@@ -75,12 +75,14 @@ Result<void> UringFile::set_up(CacheMode cache) {
 // Leaves the descriptor's flags as they may be; set_up() sets them as decided.
 bool UringFile::try_direct() {
   memory_alignment_ = kUnit;
+  bool is_told = false;
 #ifdef STATX_DIOALIGN
   struct statx limits = {};
   if (::statx(fd_.get(), "", AT_EMPTY_PATH, STATX_DIOALIGN, &limits) == 0 &&
       (limits.stx_mask & STATX_DIOALIGN) != 0) {
     if (limits.stx_dio_offset_align == 0 || limits.stx_dio_offset_align > kUnit) return false;
     memory_alignment_ = std::max<uint32_t>(limits.stx_dio_mem_align, 1);
+    is_told = true;
   }
 #endif
   int sector = 0;
@@ -88,6 +90,7 @@ bool UringFile::try_direct() {
     return false;
   }
   if (::fcntl(fd_.get(), F_SETFL, ::fcntl(fd_.get(), F_GETFL) | O_DIRECT) != 0) return false;
+  if (is_told) return true;
   // Older kernels do not tell their limits; a read does.
   alignas(kBounceAlignment) std::byte probe[kUnit];
   ssize_t got;

@@ -44,6 +44,7 @@ class UringFile final : public File {
   Result<void> write_at(uint64_t offset, std::span<const std::byte> from) override;
   Result<void> sync() override;
   Result<void> resize(uint64_t size_bytes) override;
+  Result<std::unique_ptr<File>> again(Reactor& reactor) const override;
   const std::string& name() const noexcept override { return name_; }
   bool read_only() const noexcept override { return read_only_; }
 

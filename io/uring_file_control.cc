@@ -108,4 +108,14 @@ Result<void> UringFile::resize(uint64_t size_bytes) {
   return {};
 }
 
+Result<std::unique_ptr<File>> UringFile::again(Reactor& reactor) const {
+  UniqueFd fd(::fcntl(fd_.get(), F_DUPFD_CLOEXEC, 0));
+  if (!fd) return fail_errno(name_, errno);
+  // Both share one open file, and with it O_DIRECT or its absence.
+  auto file = adopt(reactor, std::move(fd), name_,
+                    {read_only_, direct_ ? CacheMode::kNone : CacheMode::kWriteback});
+  if (!file) return Unexpected(std::move(file).error());
+  return std::unique_ptr<File>(std::move(*file));
+}
+
 }  // namespace viridian::io

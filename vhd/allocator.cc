@@ -286,11 +286,10 @@ void Allocator::mark_dirty(uint64_t block) noexcept {
 
 void Allocator::fill_table_sector(uint32_t sector,
                                   std::span<std::byte, kSectorBytes> out) const noexcept {
-  const std::span<const uint32_t> table = layer_.table();
   const size_t first = size_t{sector} * kEntriesPerSector;
   for (size_t i = 0; i < kEntriesPerSector; ++i) {
     // Entries behind the last block, if there are any, are unused, and padding is 0xFF.
-    const be32 entry = first + i < table.size() ? table[first + i] : kUnusedEntry;
+    const be32 entry = first + i < layer_.block_count() ? layer_.place(first + i) : kUnusedEntry;
     std::memcpy(out.data() + i * sizeof(entry), &entry, sizeof(entry));
   }
 }
@@ -299,6 +298,7 @@ void Allocator::commit_started(uint64_t next_sequence) noexcept {
   if (freed_state_ != FreedState::kCollecting || freed_.empty()) return;
   freed_state_ = FreedState::kCommitting;
   freed_before_ = next_sequence;
+  owner_.begin_grace();
 }
 
 void Allocator::commit_ended(bool ok) noexcept {
@@ -309,7 +309,7 @@ void Allocator::commit_ended(bool ok) noexcept {
 }
 
 void Allocator::zero_next_freed() noexcept {
-  if (zeroing_ || owner_.oldest_operation() < freed_before_) return;
+  if (zeroing_ || owner_.oldest_operation() < freed_before_ || !owner_.grace_is_over()) return;
   if (zeroed_count_ == freed_.size()) {
     freed_state_ = FreedState::kZeroed;
     return;

@@ -48,6 +48,10 @@ class Allocator {
     virtual void on_sync_failed() noexcept = 0;
     // The sequence number of the oldest operation in progress; the next one's if there is none.
     virtual uint64_t oldest_operation() const noexcept = 0;
+    // The same for other threads: a period begins now, and is over when what they had in progress
+    // has ended. operations_ended() is called when that may be.
+    virtual void begin_grace() noexcept = 0;
+    virtual bool grace_is_over() noexcept = 0;
 
    protected:
     ~Owner() = default;

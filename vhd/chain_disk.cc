@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <limits>
 
 namespace viridian::vhd {
 namespace {
@@ -12,28 +13,43 @@ constexpr unsigned kStepsPerTurn = 1024;
 
 constexpr uint32_t kFlatDiscardSectors = 8;  // 4 KiB, the unit of most file systems
 
+bool is_sparse(const Image& image) { return image.block_size != 0; }
+
+// No more slots than there are bitmaps, and a few for hash and clock to work with.
+uint32_t slots_for(std::span<const ChainDisk::Part> parts, const DiskLimits& limits) {
+  constexpr uint64_t kFewest = 16;
+  uint64_t units = 0;
+  for (const ChainDisk::Part& part : parts) {
+    if (!is_sparse(part.image)) continue;
+    const uint64_t per_block =
+        div_ceil<uint64_t>(part.image.block_size / kSectorBytes, uint64_t{1} << kMaxUnitShift);
+    units += part.image.bat.size() * per_block;
+  }
+  if (units == 0) return 0;
+  const uint64_t most = std::min(limits.bitmap_slots, kBitmapSlots);
+  return static_cast<uint32_t>(std::min(std::max(units, kFewest), most));
+}
+
 }  // namespace
 
 Result<std::unique_ptr<ChainDisk>> ChainDisk::create(io::Reactor& reactor, std::vector<Part> parts,
                                                      bool read_only, const DiskLimits& limits) {
   read_only |= parts.front().image.read_only || parts.front().file->read_only();
-  const Image leaf = parts.front().image;
-  std::unique_ptr<ChainDisk> disk(
-      new ChainDisk(reactor, std::move(parts), read_only, limits));  // set-up
-  if (!read_only) VIRIDIAN_TRY(disk->prepare_for_writing(leaf));
+  std::unique_ptr<ChainDisk> disk(new ChainDisk(reactor, parts, read_only, limits));  // set-up
+  if (!read_only) VIRIDIAN_TRY(disk->prepare_for_writing(parts.front().image));
   return disk;
 }
 
-ChainDisk::ChainDisk(io::Reactor& reactor, std::vector<Part> parts, bool read_only,
+// Takes the files and the tables of `parts`.
+ChainDisk::ChainDisk(io::Reactor& reactor, std::span<Part> parts, bool read_only,
                      const DiskLimits& limits)
     : reactor_(reactor),
       limits_(limits),
-      cache_(std::any_of(parts.begin(), parts.end(),
-                         [](const Part& part) { return part.image.block_size != 0; })
-                 ? std::min(limits.bitmap_slots, kBitmapSlots)
-                 : 0),
+      cache_(slots_for(parts, limits)),
       operations_(limits.operations),
-      fragments_(limits.fragments) {
+      fragments_(limits.fragments),
+      grace_(reactor, grace_ended_) {
+  index_first_layers(parts);
   for (Part& part : parts)
     layers_.emplace_back(std::move(part.file), part.image);
   const Image& leaf = parts.front().image;
@@ -60,27 +76,15 @@ ChainDisk::ChainDisk(io::Reactor& reactor, std::vector<Part> parts, bool read_on
     fragment.disk = this;
     free_fragments_.push_back(fragment);
   }
-  pump_.disk = this;
+  pump_.disk = grace_ended_.disk = timer_.disk = timer_cancel_.disk = this;
   pump_.run = [](io::Completion& completion) noexcept {
-    static_cast<Pump&>(completion).disk->pump_requests();
+    static_cast<OwnCompletion&>(completion).disk->pump_requests();
   };
-  index_first_layers();
-}
-
-ChainDisk::~ChainDisk() {
-  const auto wait = [this] {
-    reactor_.run_until([this] {
-      return !pump_armed_ && !committer_->busy() && (!allocator_ || !allocator_->busy());
-    });
+  grace_ended_.run = [](io::Completion& completion) noexcept {
+    ChainDisk& disk = *static_cast<OwnCompletion&>(completion).disk;
+    disk.grace_.woken();
+    if (disk.allocator_) disk.allocator_->operations_ended();
   };
-  wait();
-  if (written_) {
-    committer_->start_unasked();
-    wait();
-  }
-  if (!allocator_) return;
-  // A file whose last commit failed keeps its slack: the next open uses it.
-  if (!committer_->failed()) (void)allocator_->close();
 }
 
 // The leaf's first changes, made before any of the guest's: a map of full blocks that nobody will
@@ -100,23 +104,31 @@ Result<void> ChainDisk::prepare_for_writing(const Image& image) {
   return {};
 }
 
-void ChainDisk::index_first_layers() {
-  if (layers_.size() < 2) return;
-  while (merged_count_ < layers_.size() && layers_[merged_count_].is_sparse() &&
-         layers_[merged_count_].block_shift() == layers_[0].block_shift()) {
+// From the last layer to the first, each over what lies behind it.
+void ChainDisk::index_first_layers(std::span<const Part> parts) {
+  if (parts.size() < 2) return;
+  const Image& leaf = parts.front().image;
+  while (merged_count_ < parts.size() && is_sparse(parts[merged_count_].image) &&
+         parts[merged_count_].image.block_size == leaf.block_size) {
     ++merged_count_;
   }
-  first_layer_.resize(layers_[0].block_count());
-  for (uint64_t block = 0; block < first_layer_.size(); ++block) {
-    uint32_t layer = 0;
+  const size_t count = leaf.bat.size();
+  constexpr uint32_t kMostLayers = std::numeric_limits<uint8_t>::max();
+  first_layer_ = PublishedArray<uint8_t>(count);
+  const auto nowhere = static_cast<uint8_t>(std::min(merged_count_, kMostLayers));
+  for (size_t i = 0; i < count; ++i)
+    first_layer_[i].store(nowhere);
+  for (uint32_t layer = merged_count_; layer-- > 0;) {
+    const Image& image = parts[layer].image;
     // A block that a layer holds only in part, because the layer ends in it, is that layer's too:
     // behind the end of a parent is nothing.
-    while (layer < merged_count_ &&
-           ((block + 1) << layers_[layer].block_shift()) <= layers_[layer].sector_count() &&
-           !layers_[layer].is_allocated(block)) {
-      ++layer;
-    }
-    first_layer_[block] = static_cast<uint8_t>(layer);
+    const size_t whole = std::min<size_t>(image.size_bytes / image.block_size, count);
+    const auto value = static_cast<uint8_t>(layer);
+    for (size_t i = whole; i < count; ++i)
+      first_layer_[i].store(value);
+    const std::span<const uint32_t> table(image.bat.data(), whole);
+    for (size_t i = next_used(table, 0); i < whole; i = next_used(table, i + 1))
+      first_layer_[i].store(value);
   }
 }
 
@@ -195,14 +207,17 @@ void ChainDisk::finish_operation(Operation& operation, io::IoStatus status) noex
   in_flight_.erase(in_flight_.iterator_to(operation));
   io::finish(reactor_, *operation.request, status);
   free_operations_.push_front(operation);
-  if (allocator_) allocator_->operations_ended();
-  if (request_waiters_.empty() || pump_armed_) return;
-  pump_armed_ = true;
+  if (allocator_) {
+    allocator_->operations_ended();
+    if (!timer_.is_armed && !committer_->is_clean()) arm_timer();
+  }
+  if (request_waiters_.empty() || pump_.is_armed) return;
+  pump_.is_armed = true;
   reactor_.defer(pump_);
 }
 
 void ChainDisk::pump_requests() noexcept {
-  pump_armed_ = false;
+  pump_.is_armed = false;
   while (!request_waiters_.empty() && !free_operations_.empty()) {
     auto& request = static_cast<io::IoRequest&>(request_waiters_.front());
     request_waiters_.pop_front();

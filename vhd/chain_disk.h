@@ -9,11 +9,13 @@
 #pragma once
 
 #include <memory>
+#include <span>
 #include <vector>
 
 #include "vhd/allocator.h"
 #include "vhd/bitmap_cache.h"
 #include "vhd/committer.h"
+#include "vhd/grace.h"
 #include "vhd/layer.h"
 #include "vhd/limits.h"
 #include "vhd/operation.h"
@@ -26,6 +28,7 @@ struct DiskLimits {
   uint32_t bitmap_slots = kBitmapSlots;
   uint32_t commit_threshold = kCommitThreshold;
   uint64_t growth_bytes = kGrowthBytes;
+  uint32_t commit_after_ms = kCommitAfterMs;  // a change waits no longer for a flush
 };
 
 class ChainDisk final : public io::BlockDevice, Allocator::Owner, Committer::Owner {
@@ -44,9 +47,30 @@ class ChainDisk final : public io::BlockDevice, Allocator::Owner, Committer::Own
   io::DiskInfo info() const noexcept override { return info_; }
   void submit(io::IoRequest& request) noexcept override;
 
+  // The same disk for another reactor's thread, see disk_view.h. Called before that thread uses it.
+  Result<std::unique_ptr<io::BlockDevice>> open_view(io::Reactor& reactor);
+
+  // For views, from their threads: where all of the sectors are, as far as the published state
+  // tells. kUnknown: not in one place, or a bitmap decides; the disk itself has to be asked.
+  struct PublishedRun {
+    enum class Kind : uint8_t { kZero, kFile, kUnknown };
+    Kind kind = Kind::kUnknown;
+    uint32_t layer = 0;
+    uint64_t sectors = 0;
+    uint64_t offset = 0;  // in the layer's file
+  };
+  PublishedRun published_run(uint64_t sector, uint64_t sectors, bool for_write) const noexcept;
+  void note_view_write() noexcept { view_wrote_.store(true, std::memory_order_relaxed); }
+  Grace& grace() noexcept { return grace_; }
+  io::Reactor& reactor() noexcept { return reactor_; }
+
  private:
-  struct Pump : io::Completion {
+  struct OwnCompletion : io::Completion {
     ChainDisk* disk = nullptr;
+    bool is_armed = false;
+  };
+  struct Timer : OwnCompletion {
+    __kernel_timespec time{};
   };
   struct Extent {
     enum class Kind : uint8_t { kZero, kFile, kBitmapNeeded };
@@ -59,10 +83,14 @@ class ChainDisk final : public io::BlockDevice, Allocator::Owner, Committer::Own
   // What one step of an operation did: went on, or the operation now waits on a list.
   enum class Step : uint8_t { kNext, kParked };
 
-  ChainDisk(io::Reactor& reactor, std::vector<Part> parts, bool read_only,
-            const DiskLimits& limits);
+  ChainDisk(io::Reactor& reactor, std::span<Part> parts, bool read_only, const DiskLimits& limits);
   Result<void> prepare_for_writing(const Image& image);
-  void index_first_layers();
+  void index_first_layers(std::span<const Part> parts);
+
+  // closing.cc
+  void arm_timer() noexcept;
+  void cancel_timer() noexcept;
+  void on_timer() noexcept;
 
   // chain_disk.cc: operations and what they wait for.
   void start(io::IoRequest& request, Operation& operation) noexcept;
@@ -85,6 +113,8 @@ class ChainDisk final : public io::BlockDevice, Allocator::Owner, Committer::Own
   void on_space(int error) noexcept override;
   void on_sync_failed() noexcept override { committer_->note_failed_sync(); }
   uint64_t oldest_operation() const noexcept override;
+  void begin_grace() noexcept override { grace_.begin_period(); }
+  bool grace_is_over() noexcept override { return grace_.is_over(); }
   void on_committed(Operation& operation, io::IoStatus status) noexcept override;
   void on_commit_end(io::IoStatus status) noexcept override;
   uint64_t next_sequence() const noexcept override { return next_sequence_; }
@@ -93,6 +123,7 @@ class ChainDisk final : public io::BlockDevice, Allocator::Owner, Committer::Own
   Step read_step(Operation& operation) noexcept;
   Extent resolve(uint64_t sector, uint64_t sectors, uint32_t first_layer = 0) noexcept;
   bool resolve_in(uint32_t layer, uint64_t sector, Extent& extent) noexcept;
+  PublishedRun published_piece(uint64_t sector, uint64_t sectors, bool for_write) const noexcept;
 
   // write_path.cc
   Step write_step(Operation& operation) noexcept;
@@ -114,8 +145,8 @@ class ChainDisk final : public io::BlockDevice, Allocator::Owner, Committer::Own
   std::unique_ptr<Committer> committer_;
   // By block of the first layer: the first layer that may hold any of it, so that a deep chain of
   // layers with blocks of one size costs no search. Layers from merged_count_ on are not indexed.
-  std::vector<uint8_t> first_layer_;
-  uint32_t merged_count_ = 0;
+  PublishedArray<uint8_t> first_layer_;
+  uint32_t merged_count_ = 0;  // 0: there is no index
 
   std::vector<Operation> operations_;
   std::vector<Fragment> fragments_;
@@ -127,9 +158,13 @@ class ChainDisk final : public io::BlockDevice, Allocator::Owner, Committer::Own
   WaitList fragment_waiters_;
   WaitList slot_waiters_;
   WaitList space_waiters_;
-  bool pump_armed_ = false;
   bool written_ = false;
-  Pump pump_;
+  std::atomic<bool> view_wrote_{false};
+  OwnCompletion pump_;
+  OwnCompletion grace_ended_;
+  Grace grace_;
+  Timer timer_;
+  OwnCompletion timer_cancel_;
 };
 
 }  // namespace viridian::vhd

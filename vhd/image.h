@@ -8,6 +8,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -116,6 +117,10 @@ Result<Image> load_image(int fd, std::string_view name, const OpenPolicy& policy
 
 // Whether an image goes by that name.
 bool has_vhd_name(std::string_view name);
+
+// The first entry of `table` from `index` on that is not unused; its size if there is none. For
+// walking over a table that is mostly unused.
+size_t next_used(std::span<const uint32_t> table, size_t index) noexcept;
 
 // True if the null id that Xen's tools write for a raw parent.
 constexpr bool is_null(const UniqueId& id) { return id == UniqueId{}; }

@@ -5,7 +5,7 @@
 
 namespace viridian::vhd {
 
-Layer::Layer(std::unique_ptr<io::File> file, const Image& image)
+Layer::Layer(std::unique_ptr<io::File> file, Image& image)
     : file_(std::move(file)),
       sparse_(image.type == ImageType::kDynamic || image.type == ImageType::kDifferencing),
       has_parent_(image.type == ImageType::kDifferencing),
@@ -15,14 +15,19 @@ Layer::Layer(std::unique_ptr<io::File> file, const Image& image)
   unit_shift_ = std::min(block_shift_, kMaxUnitShift);
   bitmap_sectors_ = image.bitmap_bytes / kSectorBytes;
   bat_offset_ = image.bat_offset;
-  bat_ = image.bat;
-  const uint64_t units = uint64_t{bat_.size()} << (block_shift_ - unit_shift_);
-  full_.resize(div_ceil<uint64_t>(units, 64));
+  const std::vector<uint32_t> table = std::move(image.bat);
+  block_count_ = table.size();
+  places_ = PublishedArray<uint32_t>(block_count_);
+  for (size_t i = next_used(table, 0); i < table.size(); i = next_used(table, i + 1))
+    set_place(i, table[i]);
+  const uint64_t units = block_count_ << (block_shift_ - unit_shift_);
+  full_ = PublishedArray<uint64_t>(div_ceil<uint64_t>(units, 64));
 }
 
 void Layer::set_full(uint64_t unit, bool full) noexcept {
   const uint64_t bit = uint64_t{1} << (unit % 64);
-  full_[unit / 64] = full ? full_[unit / 64] | bit : full_[unit / 64] & ~bit;
+  auto word = full_[unit / 64];
+  word.store(full ? word.load() | bit : word.load() & ~bit);
 }
 
 uint32_t Layer::unit_sectors(uint64_t unit) const noexcept {

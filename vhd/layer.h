@@ -4,6 +4,9 @@
 // disk, or a whole block where that is smaller. Data path, the disk's reactor only.
 #pragma once
 
+#include <algorithm>
+#include <atomic>
+#include <cstdlib>
 #include <memory>
 #include <vector>
 
@@ -16,10 +19,40 @@ namespace viridian::vhd {
 constexpr uint32_t kSectorBytes = 512;
 constexpr uint32_t kMaxUnitShift = 12;  // 4096 bits in a sector of bitmap
 
+// Numbers that one thread writes and others may read. They begin as zero, and what was never
+// written costs no memory: a table of 2040 GiB of holes is address space and nothing else.
+template <class T>
+class PublishedArray {
+ public:
+  // What was stored before a value is seen by who loads the value.
+  class Reference {
+   public:
+    explicit Reference(T& value) noexcept : value_(value) {}
+    T load() const noexcept { return value_.load(std::memory_order_acquire); }
+    void store(T value) noexcept { value_.store(value, std::memory_order_release); }
+
+   private:
+    std::atomic_ref<T> value_;
+  };
+
+  PublishedArray() = default;
+  explicit PublishedArray(uint64_t count)
+      : values_(static_cast<T*>(std::calloc(std::max<uint64_t>(count, 1), sizeof(T)))) {
+    if (!values_) std::abort();  // as operator new does without exceptions
+  }
+  Reference operator[](uint64_t index) const noexcept { return Reference(values_[index]); }
+
+ private:
+  struct FreeMemory {
+    void operator()(T* memory) const { std::free(memory); }
+  };
+  std::unique_ptr<T[], FreeMemory> values_;
+};
+
 class Layer {
  public:
-  // `image` has been validated by load_image().
-  Layer(std::unique_ptr<io::File> file, const Image& image);
+  // `image` has been validated by load_image(); its table is taken from it.
+  Layer(std::unique_ptr<io::File> file, Image& image);
 
   io::File& file() const noexcept { return *file_; }
   bool is_sparse() const noexcept { return sparse_; }
@@ -29,7 +62,7 @@ class Layer {
   // The rest is for sparse layers.
   uint32_t block_shift() const noexcept { return block_shift_; }  // log2 of a block's sectors
   uint32_t unit_shift() const noexcept { return unit_shift_; }
-  uint64_t block_count() const noexcept { return bat_.size(); }
+  uint64_t block_count() const noexcept { return block_count_; }
   uint64_t block_of(uint64_t sector) const noexcept { return sector >> block_shift_; }
   uint64_t unit_of(uint64_t sector) const noexcept { return sector >> unit_shift_; }
   uint64_t block_end(uint64_t sector) const noexcept {
@@ -40,16 +73,19 @@ class Layer {
   uint64_t block_bytes() const noexcept { return uint64_t{kSectorBytes} << block_shift_; }
 
   // Of a block: the sector of its bitmap in the file, or kUnusedEntry.
-  uint32_t place(uint64_t block) const noexcept { return bat_[block]; }
-  void set_place(uint64_t block, uint32_t place) noexcept { bat_[block] = place; }
-  bool is_allocated(uint64_t block) const noexcept { return bat_[block] != kUnusedEntry; }
-  std::span<const uint32_t> table() const noexcept { return bat_; }
+  uint32_t place(uint64_t block) const noexcept { return ~places_[block].load(); }
+  void set_place(uint64_t block, uint32_t place) noexcept { places_[block].store(~place); }
+  bool is_allocated(uint64_t block) const noexcept { return place(block) != kUnusedEntry; }
   uint64_t table_offset() const noexcept { return bat_offset_; }
 
   // Where the data of `sector` is in the file, in bytes; its block is allocated.
   uint64_t data_offset(uint64_t sector) const noexcept {
+    return data_offset(sector, place(block_of(sector)));
+  }
+  // The same if its block is at `place`.
+  uint64_t data_offset(uint64_t sector, uint32_t place) const noexcept {
     const uint64_t in_block = sector & ((uint64_t{1} << block_shift_) - 1);
-    return (uint64_t{place(block_of(sector))} + bitmap_sectors_ + in_block) * kSectorBytes;
+    return (uint64_t{place} + bitmap_sectors_ + in_block) * kSectorBytes;
   }
   // Where the bitmap's sector for `unit` is in the file, in bytes, if its block is at `place`.
   uint64_t bitmap_offset(uint64_t unit, uint32_t place) const noexcept {
@@ -61,7 +97,9 @@ class Layer {
   }
 
   // Whether every sector of `unit` is known to be present in this layer: no bitmap is needed then.
-  bool is_full(uint64_t unit) const noexcept { return (full_[unit / 64] >> (unit % 64) & 1) != 0; }
+  bool is_full(uint64_t unit) const noexcept {
+    return (full_[unit / 64].load() >> (unit % 64) & 1) != 0;
+  }
   void set_full(uint64_t unit, bool full) noexcept;
   // How many sectors of `unit` are on the disk; the last one may have fewer than the others.
   uint32_t unit_sectors(uint64_t unit) const noexcept;
@@ -75,8 +113,9 @@ class Layer {
   uint32_t unit_shift_ = 0;
   uint32_t bitmap_sectors_ = 0;
   uint64_t bat_offset_ = 0;
-  std::vector<uint32_t> bat_;
-  std::vector<uint64_t> full_;
+  uint64_t block_count_ = 0;
+  PublishedArray<uint32_t> places_;  // inverted, so that an unused one is zero
+  PublishedArray<uint64_t> full_;    // one bit for each unit
 };
 
 }  // namespace viridian::vhd

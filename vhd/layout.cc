@@ -105,8 +105,7 @@ Result<void> check_layout(const FileView& file, std::vector<Extent> metadata, Im
   const uint64_t block_bytes = uint64_t{image.bitmap_bytes} + image.block_size;
   const uint64_t file_end = std::min(file.size_bytes, image.footer_offset);
   std::vector<uint32_t> sectors;
-  for (size_t i = 0; i < image.bat.size(); ++i) {
-    if (image.bat[i] == kUnusedEntry) continue;
+  for (size_t i = next_used(image.bat, 0); i < image.bat.size(); i = next_used(image.bat, i + 1)) {
     const uint64_t offset = image.bat[i] * kSector;
     if (!range_within(offset, block_bytes, file_end)) {
       const auto problem =

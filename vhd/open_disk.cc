@@ -72,4 +72,9 @@ Result<std::unique_ptr<io::BlockDevice>> open_disk(io::Reactor& reactor, const s
   return std::unique_ptr<io::BlockDevice>(std::move(*disk));
 }
 
+Result<std::unique_ptr<io::BlockDevice>> open_second_queue(io::BlockDevice& disk,
+                                                           io::Reactor& reactor) {
+  return static_cast<ChainDisk&>(disk).open_view(reactor);
+}
+
 }  // namespace viridian::vhd

@@ -33,4 +33,10 @@ Result<std::unique_ptr<io::BlockDevice>> open_disk(io::Reactor& reactor, const s
                                                    const DiskOptions& options = {},
                                                    DiskDescription* description = nullptr);
 
+// The same disk for another reactor's thread, which then reads and overwrites without the first
+// one's help: see disk_view.h. `disk` is what open_disk() gave; called before the other thread uses
+// it, and what it gives is destroyed, with no request out, before `disk`.
+Result<std::unique_ptr<io::BlockDevice>> open_second_queue(io::BlockDevice& disk,
+                                                           io::Reactor& reactor);
+
 }  // namespace viridian::vhd

@@ -43,9 +43,9 @@ ChainDisk::Extent ChainDisk::resolve(uint64_t sector, uint64_t sectors,
                                      uint32_t first_layer) noexcept {
   Extent extent{Extent::Kind::kZero, 0, sectors, 0, 0};
   uint32_t layer = first_layer;
-  if (layer == 0 && !first_layer_.empty()) {
+  if (layer == 0 && merged_count_ > 0) {
     const uint64_t block = layers_[0].block_of(sector);
-    layer = first_layer_[block];
+    layer = first_layer_[block].load();
     extent.sectors = std::min(sectors, layers_[0].block_end(sector) - sector);
   }
   for (; layer < layers_.size(); ++layer) {
@@ -53,6 +53,51 @@ ChainDisk::Extent ChainDisk::resolve(uint64_t sector, uint64_t sectors,
   }
   extent.kind = Extent::Kind::kZero;
   return extent;
+}
+
+// --- for views: only what is published, from any thread ------------------------------------------
+
+// What can be said of the first of the sectors, and of how many more.
+ChainDisk::PublishedRun ChainDisk::published_piece(uint64_t sector, uint64_t sectors,
+                                                   bool for_write) const noexcept {
+  using Kind = PublishedRun::Kind;
+  uint32_t index = 0;
+  if (!for_write && merged_count_ > 0) {
+    index = first_layer_[layers_[0].block_of(sector)].load();
+    sectors = std::min(sectors, layers_[0].block_end(sector) - sector);
+  }
+  for (; index < layers_.size(); ++index) {
+    const Layer& layer = layers_[index];
+    if (sector >= layer.sector_count()) break;
+    sectors = std::min(sectors, layer.sector_count() - sector);
+    if (!layer.is_sparse()) return {Kind::kFile, index, sectors, sector * kSectorBytes};
+    sectors = std::min(sectors, layer.block_end(sector) - sector);
+    const uint32_t place = layer.place(layer.block_of(sector));  // once: it may change
+    if (place == kUnusedEntry) {
+      if (for_write) return {};
+      if (layer.has_parent()) continue;
+      break;
+    }
+    sectors = std::min(sectors, layer.unit_end(sector) - sector);
+    if (!layer.is_full(layer.unit_of(sector))) return {};
+    return {Kind::kFile, index, sectors, layer.data_offset(sector, place)};
+  }
+  return {Kind::kZero, 0, sectors, 0};
+}
+
+ChainDisk::PublishedRun ChainDisk::published_run(uint64_t sector, uint64_t sectors,
+                                                 bool for_write) const noexcept {
+  PublishedRun run = published_piece(sector, sectors, for_write);
+  while (run.kind != PublishedRun::Kind::kUnknown && run.sectors < sectors) {
+    const PublishedRun next =
+        published_piece(sector + run.sectors, sectors - run.sectors, for_write);
+    const bool follows = next.kind == run.kind && next.layer == run.layer &&
+                         (run.kind == PublishedRun::Kind::kZero ||
+                          next.offset == run.offset + run.sectors * kSectorBytes);
+    if (!follows) return {};
+    run.sectors += next.sectors;
+  }
+  return run;
 }
 
 ChainDisk::Step ChainDisk::read_step(Operation& operation) noexcept {

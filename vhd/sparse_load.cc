@@ -1,7 +1,9 @@
 #include "vhd/sparse_load.h"
 
 #include <algorithm>
+#include <array>
 #include <bit>
+#include <cstring>
 
 #include "base/checked.h"
 #include "vhd/batmap.h"
@@ -83,6 +85,43 @@ Result<void> check_header(const FileView& file, Image& image) {
   return {};
 }
 
+// Most entries of most tables are unused: these are passed over in groups.
+constexpr size_t kGroup = 16;
+
+bool is_unused(const be32* group) {
+  std::array<uint64_t, kGroup / 2> words;
+  std::memcpy(words.data(), group, sizeof(words));
+  uint64_t all = ~uint64_t{0};
+  for (uint64_t word : words)
+    all &= word;
+  return ~all == 0;
+}
+
+// Appends the entries of `piece`, checked, to the table.
+Result<void> take_entries(const FileView& file, std::span<const be32> piece, Image& image) {
+  const size_t first = image.bat.size();
+  image.bat.resize(first + piece.size(), kUnusedEntry);
+  for (size_t i = 0; i < piece.size();) {
+    if (i + kGroup <= piece.size() && is_unused(&piece[i])) {
+      i += kGroup;
+      continue;
+    }
+    for (const size_t end = std::min(i + kGroup, piece.size()); i < end; ++i) {
+      const uint32_t entry = piece[i];
+      if (entry != kUnusedEntry && entry * kSector >= file.size_bytes) {
+        const size_t index = first + i;
+        const auto problem =
+            damaged(file, {fmt::format("table entry {}", index), image.bat_offset + index * 4},
+                    "is sector {}, behind the end of the file", entry);
+        if (!file.goes_on()) return problem;
+        continue;
+      }
+      image.bat[first + i] = entry;
+    }
+  }
+  return {};
+}
+
 // In pieces, each checked before the next is read: a wrong table costs no more than its first
 // piece.
 Result<void> read_bat(const FileView& file, Image& image) {
@@ -93,18 +132,7 @@ Result<void> read_bat(const FileView& file, Image& image) {
     piece.resize(std::min<uint64_t>(piece.size(), count - image.bat.size()));
     const uint64_t at = image.bat_offset + image.bat.size() * 4;
     VIRIDIAN_TRY(read_exact(file, at, std::as_writable_bytes(std::span(piece)), "block table"));
-    for (const be32& entry : piece) {
-      if (entry.get() != kUnusedEntry && entry * kSector >= file.size_bytes) {
-        const size_t index = image.bat.size();
-        const auto problem =
-            damaged(file, {fmt::format("table entry {}", index), image.bat_offset + index * 4},
-                    "is sector {}, behind the end of the file", entry.get());
-        if (!file.goes_on()) return problem;
-        image.bat.push_back(kUnusedEntry);
-        continue;
-      }
-      image.bat.push_back(entry);
-    }
+    VIRIDIAN_TRY(take_entries(file, piece, image));
   }
   return {};
 }

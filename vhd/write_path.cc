@@ -23,7 +23,7 @@ ChainDisk::Step ChainDisk::ensure_allocated(Operation& operation, uint64_t block
   }
   switch (allocator_->allocate(block)) {
     case Allocator::Outcome::kDone:
-      if (!first_layer_.empty()) first_layer_[block] = 0;
+      if (merged_count_ > 0) first_layer_[block].store(0);
       break;
     case Allocator::Outcome::kWait:
       park(space_waiters_, operation);

@@ -164,6 +164,81 @@ TEST_F(DynamicDisk, DiscardedBlocksAreUsedAgain) {
   }
 }
 
+TEST_F(DynamicDisk, PlacesThatAnEarlierSessionFreedAreUsedAgain) {
+  for (uint64_t block = 0; block < 10; ++block)
+    write(block * kPerBlock, 1, kPerBlock);
+  run(IoOp::kFlush);
+  run(IoOp::kDiscard, 2 * kPerBlock, 6 * kPerBlock);
+  disk_.reset();
+  const Image before = *load_image_from(chain_->leaf_bytes(), "image.vhd");
+  EXPECT_EQ(before.gaps.size(), 1u);
+  open();
+  for (uint64_t block = 10; block < 16; ++block)
+    write(block * kPerBlock, 2);
+  disk_.reset();
+  const Image after = *load_image_from(chain_->leaf_bytes(), "image.vhd");
+  EXPECT_EQ(after.data_end, before.data_end);
+  EXPECT_TRUE(after.gaps.empty());
+  open();
+  for (uint64_t block = 10; block < 16; ++block) {
+    EXPECT_EQ(value_of(block * kPerBlock), 2);
+    EXPECT_EQ(value_of(block * kPerBlock + 1), 0) << "an old block shows through";
+  }
+}
+
+TEST_F(DynamicDisk, DiscardPunchesTheBlocksSpace) {
+  write(0, 1, kPerBlock);
+  write(kPerBlock, 1, kPerBlock);
+  run(IoOp::kFlush);
+  const size_t zeroed = count(FileOp::kZero);
+  run(IoOp::kDiscard, 0, kPerBlock);
+  EXPECT_EQ(count(FileOp::kZero), zeroed) << "before the table's entry is durable";
+  run(IoOp::kFlush);
+  run(IoOp::kFlush);
+  EXPECT_EQ(count(FileOp::kZero), zeroed + 1);
+}
+
+TEST_F(DynamicDisk, DiscardOfMoreBlocksThanAreOnTheirWayFreesThemAll) {
+  write(0, 1, kBlocks * kPerBlock);
+  run(IoOp::kFlush);
+  run(IoOp::kDiscard, 0, kBlocks * kPerBlock);
+  disk_.reset();
+  const Image image = *load_image_from(chain_->leaf_bytes(), "image.vhd");
+  EXPECT_EQ(std::count(image.bat.begin(), image.bat.end(), kUnusedEntry), int64_t{kBlocks});
+}
+
+TEST_F(DynamicDisk, FileGrowsAheadOfNeedWithOneSync) {
+  disk_.reset();
+  auto disk = chain_->open({8, 8, 64, 64, 4 * kBlock});
+  ASSERT_TRUE(disk);
+  disk_ = std::move(*disk);
+  write(0, 1);  // the first growth, whose end is where no block will be
+  const size_t syncs = count(FileOp::kDataSync);
+  const size_t zeroed = count(FileOp::kZero);
+  const size_t size = chain_->file().bytes().size();
+  for (uint64_t block = 1; block < 4; ++block)
+    write(block * kPerBlock, 1);
+  reactor_->run_until([&] { return count(FileOp::kDataSync) > syncs; });
+  write(4 * kPerBlock, 1);
+  EXPECT_GT(chain_->file().bytes().size(), size);
+  EXPECT_EQ(count(FileOp::kDataSync), syncs + 1);
+  EXPECT_EQ(count(FileOp::kZero), zeroed) << "the old footer is in no block's way";
+}
+
+TEST_F(DynamicDisk, ChangesWithoutAFlushAreCommittedAfterAWhile) {
+  disk_.reset();
+  DiskLimits limits;
+  limits.commit_after_ms = 1;
+  auto disk = chain_->open(limits);
+  ASSERT_TRUE(disk);
+  disk_ = std::move(*disk);
+  write(0, 1, kPerBlock);
+  const size_t writes = count(FileOp::kWrite);
+  reactor_->run_until([&] { return count(FileOp::kWrite) >= writes + 2; });
+  const Image image = *load_image_from(chain_->leaf_bytes(), "image.vhd");
+  EXPECT_NE(image.bat[0], kUnusedEntry);
+}
+
 TEST_F(DynamicDisk, WaitingRequestsOfAFullPoolAllEnd) {
   disk_.reset();
   auto small = chain_->open({1, 1, 1, 1, 0});

@@ -2,6 +2,7 @@
 #include <gtest/gtest.h>
 
 #include <fstream>
+#include <thread>
 
 #include "tests/conformance/block_device_suite.h"
 #include "tests/support/loop_device.h"
@@ -100,6 +101,35 @@ DiskFactory device_factory(CacheMode cache) {
           missing_for_device};
 }
 
+// The suite's reactor is a second queue: the disk's own runs on another thread.
+struct SecondQueue : DiskUnderTest {
+  ~SecondQueue() override { view.reset(); }
+  BlockDevice& disk() override { return *view; }
+
+  TempFolder folder{"/dev/shm"};
+  std::unique_ptr<Reactor> home;
+  std::unique_ptr<BlockDevice> opened;
+  std::unique_ptr<BlockDevice> view;
+  std::jthread owner;
+};
+
+DiskFactory second_queue_factory(const std::string& name, Make make) {
+  return {name, [=](Reactor& reactor) -> std::unique_ptr<DiskUnderTest> {
+            auto disk = std::make_unique<SecondQueue>();
+            disk->home = std::move(*Reactor::create());
+            auto opened = vhd::open_disk(*disk->home, make(disk->folder));
+            EXPECT_TRUE(opened) << opened.error().message;
+            if (!opened) return nullptr;
+            disk->opened = std::move(*opened);
+            disk->view = std::move(*vhd::open_second_queue(*disk->opened, reactor));
+            disk->owner = std::jthread([&at = *disk](const std::stop_token& stop) {
+              at.home->run(stop);
+              at.opened.reset();
+            });
+            return disk;
+          }};
+}
+
 INSTANTIATE_TEST_SUITE_P(
     Vhd, BlockDeviceSuite,
     testing::Values(
@@ -116,6 +146,10 @@ INSTANTIATE_TEST_SUITE_P(
         factory("DynamicOnTmpfs", "/dev/shm", CacheMode::kNone, make_dynamic<2 << 20>),
         factory("DynamicTinyBlocksOnTmpfs", "/dev/shm", CacheMode::kNone, make_dynamic<512>),
         factory("Differencing3OnTmpfs", "/dev/shm", CacheMode::kNone, make_differencing<3>),
+        second_queue_factory("SecondQueueFixed", make_fixed),
+        second_queue_factory("SecondQueueDynamic", make_dynamic<2 << 20>),
+        second_queue_factory("SecondQueueSmallBlocks", make_dynamic<4096>),
+        second_queue_factory("SecondQueueDifferencing", make_differencing<2>),
         device_factory(CacheMode::kNone), device_factory(CacheMode::kWriteback)),
     disk_factory_name);
 

@@ -47,8 +47,8 @@ TEST_F(TimerSourceTest, RemainingTimeIsThatOfTheNextExpiryUntilItIsSwitchedOff) 
 }
 
 TEST_F(TimerSourceTest, NothingArrivesAfterStop) {
-  timer_->set(nanoseconds(1));
   reactor_->turn(false);
+  timer_->set(nanoseconds(1));
   timer_->stop();
   reactor_->run_until([&] { return timer_->stopped(); });
   EXPECT_EQ(expiries_, 0);

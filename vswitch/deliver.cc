@@ -24,11 +24,23 @@ void VirtualSwitch::drop(PortState& at, rte_mbuf& frame, DropReason reason) noex
   rte_pktmbuf_free(&frame);
 }
 
+// What a port can may change at any time: a guest's driver comes, and agrees on its offloads. It is
+// asked once in each round that has frames for it.
+void VirtualSwitch::refresh(PortState& out) noexcept {
+  if (out.touched) return;
+  const PortFeatures now = out.port->features();
+  const PortFeatures& known = out.features;
+  if (now.checksum != known.checksum || now.segmentation != known.segmentation ||
+      now.mtu != known.mtu) [[unlikely]]
+    set_capabilities(out, now);
+}
+
 void VirtualSwitch::send_to_one(PortState& in, PortState& out, rte_mbuf& frame) noexcept {
   if (!out.is_in(vlan_in(frame))) [[unlikely]] {
     drop(in, frame, DropReason::kVlanOut);
     return;
   }
+  refresh(out);
   if (out.egress == 0 && !in.mirrored && frame.pkt_len <= out.max_frame_bytes) [[likely]] {
     append(out, frame);
     return;
@@ -42,7 +54,9 @@ void VirtualSwitch::send_to_all(PortState& in, rte_mbuf& frame) noexcept {
   in.counters.flooded.add();
   Receivers receivers;
   for (PortState* out : ports_) {
-    if (out != &in && out->live && out->is_in(vlan_in(frame))) offer(receivers, *out, frame);
+    if (out == &in || !out->live || !out->is_in(vlan_in(frame))) continue;
+    refresh(*out);
+    offer(receivers, *out, frame);
   }
   give(in, receivers, frame);
 }
@@ -97,6 +111,7 @@ void VirtualSwitch::give(PortState& in, Receivers& receivers, rte_mbuf& frame) n
     const auto last = first + receivers.count;
     for (PortState* mirror : mirrors_) {
       if (mirror == &in || std::find(first, last, mirror) != last) continue;
+      refresh(*mirror);
       if (packet_bytes_on_wire(frame) <= mirror->features.mtu) {
         receivers_[receivers.count++] = mirror;
       } else {

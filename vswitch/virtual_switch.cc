@@ -130,14 +130,18 @@ void VirtualSwitch::apply(PortState& state, const PortSettings& settings) {
   state.credit_bytes = 0;
   state.mirrored = settings.mirror == MirrorMode::kSource;
   if (settings.mirror == MirrorMode::kDestination) state.vlan.tags_out = true;
-  state.features = state.port->features();
-  state.max_frame_bytes =
-      std::min<uint32_t>(state.features.mtu + kEthernetHeaderBytes, kMaxFrameBytes);
-  state.missing_offloads = 0;
-  if (!state.features.checksum) state.missing_offloads |= kFrameOffloads;
-  if (!state.features.segmentation) state.missing_offloads |= kFrameSegment;
+  set_capabilities(state, state.port->features());
   recompute();
   place_static(state);
+}
+
+void VirtualSwitch::set_capabilities(PortState& state, const PortFeatures& features) noexcept {
+  state.features = features;
+  state.max_frame_bytes =
+      std::min<uint32_t>(features.mtu + uint32_t{kEthernetHeaderBytes}, kMaxFrameBytes);
+  state.missing_offloads = 0;
+  if (!features.checksum) state.missing_offloads |= kFrameOffloads;
+  if (!features.segmentation) state.missing_offloads |= kFrameSegment;
 }
 
 // What one port's settings say to the data path, in masks.

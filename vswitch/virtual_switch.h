@@ -34,7 +34,7 @@ class VirtualSwitch : public io::Poller {
 
   // `port` must outlive its stay in the switch. An error changes nothing.
   Result<PortId> add_port(SwitchPort& port, const PortSettings& settings);
-  // All of them at once, between two bursts. Also asks for the port's features() again.
+  // All of them at once, between two bursts.
   Result<void> change_port(PortId id, const PortSettings& settings);
   void remove_port(PortId id) noexcept;
 
@@ -86,6 +86,7 @@ class VirtualSwitch : public io::Poller {
   void apply(PortState& state, const PortSettings& settings);
   void recompute() noexcept;
   void set_features(PortState& state) const noexcept;
+  static void set_capabilities(PortState& state, const PortFeatures& features) noexcept;
   void place_static(const PortState& state) noexcept;
   bool has_place(PortRole role) const noexcept;
   bool arm_all() noexcept;
@@ -113,6 +114,7 @@ class VirtualSwitch : public io::Poller {
   static DropReason judge_egress(PortState& out, const View& view) noexcept;
   void offer(Receivers& receivers, PortState& out, const rte_mbuf& frame) noexcept;
   void give(PortState& in, Receivers& receivers, rte_mbuf& frame) noexcept;
+  static void refresh(PortState& out) noexcept;
   void append(PortState& out, rte_mbuf& frame) noexcept;
   void append_in_software(PortState& out, rte_mbuf& frame) noexcept;
   void list(PortState& out, rte_mbuf& frame) noexcept;

@@ -119,6 +119,19 @@ TEST_F(Offload, PortThatCanGetsTheLargeFrameWithItsHeadersFilledIn) {
   EXPECT_EQ(taken[0].segment_bytes, 1440);
 }
 
+TEST_F(Offload, WhatAPortCanIsAskedAgain) {
+  add();
+  add();
+  send(0, kBroadcast, station(1));
+  ports_[1]->take();
+  ports_[1]->features_ = {.checksum = true, .segmentation = true};
+  send(0, large_tcp(false, 4000, 1440));
+  EXPECT_EQ(receivers(), (Ids{1}));
+  ports_[1]->features_ = {.mtu = 50};
+  send(0, fakes::ethernet(kBroadcast, station(1), 0x88B5, Bytes(51)));
+  EXPECT_EQ(dropped(1, DropReason::kMtu), 1U);
+}
+
 TEST_F(Offload, MtuIsComparedWithTheSegment) {
   add();
   add({}, {.checksum = true, .segmentation = true, .mtu = 1480});

@@ -32,6 +32,31 @@ addresses() {{
   ip addr add 10.0.0.1/24 dev "$1"
   there ip addr add 10.0.0.2/24 dev "$2"
 }}
+# fetch <text> <runner of the sender> <its address> <runner of the receiver>
+# (busybox's nc ends at the end of what it receives; its input must not end before.)
+fetch() {{
+  $2 nc -l -p 5000 < /tmp/stream &
+  usleep 500000
+  $4 nc "$3" 5000 <&3 > /tmp/received
+  check "$1" cmp /tmp/stream /tmp/received
+}}
+here() {{ nsenter -t "$peer" -n "$@"; }}
+counter_is() {{ [ "$(cat "/sys/class/net/$left/statistics/$1")" = "$2" ]; }}
+bring_up() {{
+  left=$(interface_of {MACS[0]})
+  right=$(interface_of {MACS[1]})
+  [ -n "$left" ] && [ -n "$right" ] || fail "the NICs did not appear: '$left' '$right'"
+  unshare -n sleep 100000 &
+  peer=$!
+  usleep 300000
+  ip link set "$right" netns "$peer"
+  ip link set "$left" up
+  there ip link set "$right" up
+}}
+addresses() {{
+  ip addr add 10.0.0.1/24 dev "$1"
+  there ip addr add 10.0.0.2/24 dev "$2"
+}}
 # fetch <text> <runner of the server> <its address> <runner of the client>
 fetch() {{
   $2 httpd -p "$3:80" -h /tmp
@@ -68,6 +93,8 @@ here() {{ "$@"; }}
 """
 
 TRAFFIC = f"""
+mkfifo /tmp/never
+exec 3<> /tmp/never
 dd if=/dev/urandom of=/tmp/stream bs=1024 count={TCP_BYTES >> 10} 2> /dev/null
 bring_up
 addresses "$left" "$right"

@@ -15,8 +15,32 @@ interface_of() {{
     [ "$(cat "$path/address")" = "$1" ] && basename "$path"
   done
 }}
-t
+there() {{ nsenter -t "$peer" -n "$@"; }}
 here() {{ "$@"; }}
+counter_is() {{ [ "$(cat "/sys/class/net/$left/statistics/$1")" = "$2" ]; }}
+bring_up() {{
+  left=$(interface_of {MACS[0]})
+  right=$(interface_of {MACS[1]})
+  [ -n "$left" ] && [ -n "$right" ] || fail "the NICs did not appear: '$left' '$right'"
+  unshare -n sleep 100000 &
+  peer=$!
+  usleep 300000
+  ip link set "$right" netns "$peer"
+  ip link set "$left" up
+  there ip link set "$right" up
+}}
+addresses() {{
+  ip addr add 10.0.0.1/24 dev "$1"
+  there ip addr add 10.0.0.2/24 dev "$2"
+}}
+# fetch <text> <runner of the sender> <its address> <runner of the receiver>
+# (busybox's nc ends at the end of what it receives; its input must not end before.)
+fetch() {{
+  $2 nc -l -p 5000 < /tmp/stream &
+  usleep 500000
+  $4 nc "$3" 5000 <&3 > /tmp/received
+  check "$1" cmp /tmp/stream /tmp/received
+}}
 """
 
 TRAFFIC = f"""

@@ -5,6 +5,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 
 #include "base/result.h"
@@ -57,11 +58,41 @@ struct ConvertCommand {
   ImageType type = ImageType::kDynamic;
   CreateOptions options;  // without the size
   OpenPolicy policy;
-  bool direct = false;  // past the page cache
-  bool sync = true;     // durable when it is done
+  bool direct = false;    // past the page cache
+  bool sync = true;       // durable when it is done
+  bool in_place = false;  // raw to fixed or back, by the footer alone
   bool json = false;
 };
+// "-" as source or target: standard input or output, with options.size_bytes if it is known.
 Result<void> run_convert(const ConvertCommand& command);
+
+struct MeasureCommand {
+  std::string source;  // empty: of a disk of options.size_bytes
+  ImageType type = ImageType::kDynamic;
+  CreateOptions options;
+  OpenPolicy policy;
+  bool json = false;
+};
+Result<void> run_measure(const MeasureCommand& command);
+
+struct DdCommand {
+  bool write = false;  // into the image, and not out of it
+  std::string image;
+  std::string file = "-";
+  uint64_t offset = 0;             // bytes of the disk
+  std::optional<uint64_t> length;  // nothing: up to the end
+  OpenPolicy policy;
+  bool replace = false;  // an existing file
+  bool json = false;
+};
+Result<void> run_dd(const DdCommand& command);
+
+struct AzureCommand {
+  std::string path;
+  bool json = false;
+};
+// Fails if Azure would not take the image as a disk.
+Result<void> run_azure_validate(const AzureCommand& command);
 
 struct CheckCommand {
   std::string path;
@@ -70,5 +101,20 @@ struct CheckCommand {
 };
 // Fails if the image or one of its parents is damaged.
 Result<void> run_check(const CheckCommand& command);
+
+struct ServeCommand {
+  std::string image;
+  std::string mount_point;  // of mount
+  std::string socket;       // of serve; empty: beside the image
+  std::string address = "127.0.0.1";
+  uint16_t port = 0;  // 0: a socket of this host
+  bool read_only = false;
+  bool direct = false;
+  OpenPolicy policy;
+  bool json = false;
+};
+// Return only with an error: another program takes over.
+Result<void> run_serve(const ServeCommand& command);
+Result<void> run_mount(const ServeCommand& command);
 
 }  // namespace viridian::vhd::tool

@@ -72,7 +72,6 @@ Result<void> DynamicTarget::finish(uint64_t) {
   FileView file;
   file.fd = sink_.fd();
   file.name = sink_.name();
-  file_size_bytes_ = image_.footer_offset(end_) + sizeof(Footer);
   return write_metadata(file, image_, end_, entries_);
 }
 

@@ -20,7 +20,9 @@ class DynamicTarget final : public DiskTarget {
   Result<void> place(const Run& run) override;
   Result<void> write(const Run& run) override;
   Result<void> finish(uint64_t size_bytes) override;
-  uint64_t file_size_bytes() const override { return file_size_bytes_; }
+  uint64_t file_size_bytes() const override { return size_with_footer(); }
+  // Of the file, if nothing more is placed.
+  uint64_t size_with_footer() const { return image_.footer_offset(end_) + sizeof(Footer); }
 
  private:
   uint64_t data_offset(uint64_t block) const {
@@ -34,7 +36,6 @@ class DynamicTarget final : public DiskTarget {
   uint64_t end_;  // everything before it is in use
   std::vector<uint32_t> entries_;
   AlignedBuffer bitmap_;  // of a full block, behind what fills its first page
-  uint64_t file_size_bytes_ = 0;
 };
 
 }  // namespace viridian::vhd::tool

@@ -26,6 +26,7 @@ Result<void> FileSink::write(uint64_t offset, std::span<const std::byte> bytes) 
 
 Result<void> FileSink::write(uint64_t offset, std::span<const std::byte> head,
                              std::span<const std::byte> bytes) const {
+  if (fd_ < 0) return {};
   const uint64_t begin = offset;
   while (!head.empty() || !bytes.empty()) {
     // writev() does not change what the iovec points to.

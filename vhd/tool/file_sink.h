@@ -16,6 +16,8 @@ class FileSink {
   // `direct`: past the page cache where the file system can. `early`: what is written starts for
   // the disk at once, so that a sync at the end finds little left to do.
   FileSink(int fd, std::string name, bool direct, bool early);
+  // Takes everything and writes nothing.
+  static FileSink nowhere() { return {-1, {}, false, false}; }
 
   Result<void> write(uint64_t offset, std::span<const std::byte> bytes) const;
   // Two pieces of memory, one after the other in the file.

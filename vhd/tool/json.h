@@ -10,9 +10,9 @@ using Json = nlohmann::ordered_json;
 
 constexpr int kJsonSchema = 1;
 
-inline void print(const Json& json) {
+inline void print(const Json& json, std::FILE* to = stdout) {
   const std::string text = json.dump(2, ' ', false, Json::error_handler_t::replace);
-  std::fputs((text + "\n").c_str(), stdout);
+  std::fputs((text + "\n").c_str(), to);
 }
 
 }  // namespace viridian::vhd::tool

@@ -36,11 +36,15 @@ void Progress::update(uint64_t done_bytes, uint64_t moved_bytes) {
   const double seconds = std::chrono::duration<double>(now - start_).count();
   const auto done = static_cast<double>(done_bytes);
   const auto total = static_cast<double>(total_bytes_);
-  std::string line = fmt::format("\r\x1b[K{:3.0f} %  {} of {}", 100 * done / total,
-                                 size_text(done_bytes), size_text(total_bytes_));
+  std::string line = fmt::format("\r\x1b[K{}", size_text(done_bytes));
+  if (total_bytes_ > 0) {
+    line = fmt::format("\r\x1b[K{:3.0f} %  {} of {}", 100 * done / total, size_text(done_bytes),
+                       size_text(total_bytes_));
+  }
   if (seconds > 0.5 && done_bytes > 0) {
     const auto rate = static_cast<uint64_t>(static_cast<double>(moved_bytes) / seconds);
-    line += fmt::format("  {}/s  {}", size_text(rate), time_left(seconds * (total - done) / done));
+    line += fmt::format("  {}/s", size_text(rate));
+    if (total_bytes_ > 0) line += "  " + time_left(seconds * (total - done) / done);
   }
   std::fputs(line.c_str(), stderr);
   shown_ = true;

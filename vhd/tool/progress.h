@@ -9,7 +9,7 @@ namespace viridian::vhd::tool {
 
 class Progress {
  public:
-  explicit Progress(uint64_t total_bytes);
+  explicit Progress(uint64_t total_bytes);  // 0: nobody knows
   ~Progress();
   Progress(const Progress&) = delete;
   Progress& operator=(const Progress&) = delete;

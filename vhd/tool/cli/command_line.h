@@ -29,13 +29,21 @@ class CommandLine {
   };
   template <class Options>
   Added<Options> add(const char* name, const char* description,
-                     Result<void> (*work)(const Options&)) {
-    CLI::App* parser = app_.add_subcommand(name, description);
+                     Result<void> (*work)(const Options&), CLI::App* group = nullptr) {
+    CLI::App* parser = (group != nullptr ? *group : app_).add_subcommand(name, description);
     parser->group("Commands");
     auto options = std::make_shared<Options>();
     parser->callback(
         [this, work, options] { chosen_ = [work, options] { return work(*options); }; });
     return {*parser, *options};
+  }
+
+  // A command that is a word before other commands, which are added with it as their group.
+  CLI::App& add_group(const char* name, const char* description) {
+    CLI::App* group = app_.add_subcommand(name, description);
+    group->group("Commands");
+    group->require_subcommand(1);
+    return *group;
   }
 
   // The work of the chosen command; parsing demands that there is one.

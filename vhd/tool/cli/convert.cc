@@ -18,10 +18,18 @@ void add_convert(CommandLine& line) {
       "Examples:\n"
       "  vhdtool convert disk.img disk.vhd\n"
       "  vhdtool convert --to raw today.vhd disk.img\n"
-      "  vhdtool convert --to fixed --force disk.vhd azure.vhd");
+      "  vhdtool convert --in-place --to fixed disk.img disk.vhd     adds the footer, copies "
+      "nothing\n"
+      "  vhdtool convert --to raw today.vhd - | zstd > disk.zst\n"
+      "  zstdcat disk.zst | vhdtool convert --size 20G - disk.vhd\n"
+      "'-' is standard input or output: a raw disk comes in, a raw or fixed image goes out.");
   app.add_option("source", command.source, "The image to read")->required();
   app.add_option("target", command.target, "The new file")->required();
   add_choice(app, "--to", command.type, kTypes, "Kind of the new image");
+  app.add_option("--size", command.options.size_bytes, "What standard input will give, in bytes")
+      ->transform(size_validator());
+  app.add_flag("--in-place", command.in_place,
+               "Make the source itself the target: raw to fixed or back, by its footer alone");
   add_new_image(app, command.options);
   app.add_flag("--direct", command.direct, "Do not fill the host's page cache");
   app.add_flag(

@@ -1,0 +1,270 @@
+#!/usr/bin/env python3
+"""vhdtool's pipes, sizes, writers' marks, Azure images, dd, serve and mount, with other programs.
+
+Usage: vhd_copy_interop.py BIN_FOLDER CASE, one of the functions case_* below. Exits 77, saying what
+is missing, without a program or a device that it needs.
+"""
+import json
+import os
+import pathlib
+import random
+import shutil
+import subprocess
+import sys
+import tempfile
+
+MIB = 1 << 20
+SKIP = 77
+SIZE = 41 * MIB - 512  # no whole MiB, no product of a geometry
+COMPATS = ["any", "hyperv", "vpc2007", "xen", "qemu9"]
+
+
+def need(*programs):
+    for program in programs:
+        if shutil.which(program) is None:
+            print(f"missing: {program}")
+            sys.exit(SKIP)
+
+
+def run(*command, status=0, stdin=None):
+    done = subprocess.run([str(c) for c in command], input=stdin, capture_output=True, timeout=120,
+                          check=False)
+    if done.returncode != status:
+        sys.exit(f"{' '.join(map(str, command))}: exit code {done.returncode}, not {status}\n"
+                 f"{done.stdout[:2000].decode(errors='replace')}"
+                 f"{done.stderr.decode(errors='replace')}")
+    return done.stdout
+
+
+def expect(condition, what):
+    if not condition:
+        sys.exit(f"not so: {what}")
+
+
+class Work:
+    def __init__(self, bin_folder, folder):
+        self.tool = bin_folder / "vhdtool"
+        self.folder = folder
+        self.raw = folder / "disk.img"
+        chance = random.Random(3)
+        with open(self.raw, "wb") as file:
+            file.truncate(SIZE)
+            for offset, length in ((0, 512), (3 * MIB - 512, 4096), (9 * MIB, 3 * MIB)):
+                file.seek(offset)
+                file.write(chance.randbytes(length))
+            file.seek(SIZE - 512)
+            file.write(b"\x5a" * 512)
+        self.bytes = self.raw.read_bytes()
+
+    def path(self, name):
+        return self.folder / name
+
+    def vhdtool(self, *arguments, **how):
+        return run(self.tool, *arguments, **how)
+
+    def json(self, *arguments, **how):
+        return json.loads(self.vhdtool(*arguments, "--json", **how))
+
+    def disk_of(self, path):
+        return self.vhdtool("convert", "--to", "raw", path, "-")
+
+
+def case_pipes_carry_whole_disks(work):
+    dynamic, fixed = work.path("dynamic.vhd"), work.path("fixed.vhd")
+    work.vhdtool("convert", "--size", SIZE, "-", dynamic, stdin=work.bytes)
+    work.vhdtool("convert", "--to", "fixed", "-", fixed, stdin=work.bytes)  # the size is learned
+    for path in (dynamic, fixed):
+        work.vhdtool("check", path)
+        expect(work.disk_of(path) == work.bytes, f"{path} holds the disk")
+    piped = work.vhdtool("convert", "--to", "fixed", dynamic, "-")
+    expect(piped[:-512] == work.bytes and piped[-512:-504] == b"conectix", "fixed goes out whole")
+
+
+def case_pipes_of_a_wrong_size_leave_nothing(work):
+    before = set(os.listdir(work.folder))
+    for options in (["--size", SIZE - MIB], ["--size", SIZE + MIB], ["--size", SIZE + 512], []):
+        work.vhdtool("convert", *options, "-", work.path("x.vhd"), stdin=work.bytes, status=1)
+    work.vhdtool("convert", "--to", "raw", "-", work.path("x"), stdin=b"part of a sector", status=1)
+    work.vhdtool("convert", work.raw, "-", status=1)
+    expect(set(os.listdir(work.folder)) == before, "nothing is left behind")
+
+
+def case_measure_is_exact(work):
+    for compat in COMPATS:
+        options = ["--compat", compat]
+        path = work.path(f"{compat}.vhd")
+        measured = work.json("measure", *options, work.raw)
+        work.vhdtool("convert", *options, work.raw, path)
+        expect(measured["required_bytes"] == path.stat().st_size, f"{compat}: {measured}")
+    for block_size in ("4K", "64K", "8M"):
+        path = work.path(f"{block_size}.vhd")
+        measured = work.json("measure", "--block-size", block_size, work.raw)
+        work.vhdtool("convert", "--block-size", block_size, work.raw, path)
+        expect(measured["required_bytes"] == path.stat().st_size, f"{block_size}: {measured}")
+    full = work.path("full.img")
+    full.write_bytes(b"\x01" * SIZE)
+    measured = work.json("measure", full)
+    expect(measured["required_bytes"] == measured["fully_allocated_bytes"], f"full: {measured}")
+    for kind, more in (("raw", 0), ("fixed", 512)):
+        expect(work.json("measure", "--to", kind, work.raw)["required_bytes"] == SIZE + more, kind)
+    empty = work.json("measure", "--size", "2040G")
+    work.vhdtool("create", work.path("empty.vhd"), "2040G")
+    expect(empty["required_bytes"] == work.path("empty.vhd").stat().st_size, "an empty disk")
+
+
+def case_every_compat_is_read_at_its_size(work):
+    need("qemu-img")
+    for compat in COMPATS + ["azure"]:
+        for kind in ("fixed",) if compat == "azure" else ("fixed", "dynamic"):
+            path = work.path(f"{compat}-{kind}.vhd")
+            made = work.json("convert", "--compat", compat, "--to", kind, work.raw, path)
+            work.vhdtool("check", path)
+            seen = json.loads(run("qemu-img", "info", "-f", "vpc", "--output=json", path))
+            expect(seen["virtual-size"] == made["size_bytes"], f"{path}: {seen} {made}")
+            exact = compat not in ("vpc2007", "azure")
+            expect(made["size_bytes"] == SIZE if exact else made["size_bytes"] > SIZE, f"{made}")
+            run("qemu-img", "compare", "-f", "vpc", "-F", "raw", path, work.raw)
+            expect(work.disk_of(path).rstrip(b"\0") == work.bytes.rstrip(b"\0"), f"{path}: content")
+
+
+def case_azure_images_keep_the_rules(work):
+    made = work.path("azure.vhd")
+    work.vhdtool("azure", "make", work.raw, made)
+    expect(work.json("azure", "validate", made)["valid"], "what make makes is valid")
+    streamed = work.path("streamed.vhd")
+    streamed.write_bytes(work.vhdtool("azure", "stream", work.raw))
+    expect(work.json("azure", "validate", streamed)["valid"], "what stream streams is valid")
+    expect(made.stat().st_size % MIB == 512, "whole MiB and a footer")
+    broken = {"dynamic": ["convert", work.raw], "odd": ["convert", "--to", "fixed", work.raw]}
+    rules = {}
+    for name, command in broken.items():
+        path = work.path(f"{name}.vhd")
+        work.vhdtool(*command, path)
+        report = work.json("azure", "validate", path, status=1)
+        rules[name] = {one["rule"] for one in report["broken_rules"]}
+    expect(rules == {"dynamic": {"type", "size"}, "odd": {"size"}}, f"{rules}")
+    raw = work.json("azure", "validate", work.raw, status=1)
+    expect([one["rule"] for one in raw["broken_rules"]] == ["footer"], f"{raw}")
+
+
+def case_footer_is_added_and_cut_off_in_place(work):
+    disk, image = work.path("in-place.img"), work.path("in-place.vhd")
+    shutil.copy(work.raw, disk)
+    inode = disk.stat().st_ino
+    work.vhdtool("convert", "--in-place", disk, image, status=1)  # dynamic is not made in place
+    work.vhdtool("convert", "--in-place", "--to", "fixed", disk, image)
+    expect(not disk.exists() and image.stat().st_ino == inode, "the same file, under its new name")
+    work.vhdtool("check", image)
+    expect(work.disk_of(image) == work.bytes, "the disk is as it was")
+    shutil.copy(image, disk)  # a run that was cut off before it gave the new name goes on
+    work.vhdtool("convert", "--in-place", "--to", "fixed", "--force", disk, image)
+    expect(image.stat().st_size == SIZE + 512, "one footer")
+    work.vhdtool("convert", "--in-place", "--to", "raw", image, disk)
+    expect(disk.read_bytes() == work.bytes and not image.exists(), "raw again")
+    work.vhdtool("azure", "make", "--in-place", disk, image)
+    expect(work.json("azure", "validate", image)["valid"], "rounded up in place")
+
+
+def case_dd_reads_and_writes_ranges(work):
+    image = work.path("dd.vhd")
+    work.vhdtool("convert", work.raw, image)
+    part = work.vhdtool("dd", "read", image, "--offset", 9 * MIB - 512, "--length", "2M")
+    expect(part == work.bytes[9 * MIB - 512:11 * MIB - 512], "a range is read")
+    data = random.Random(4).randbytes(3 * MIB)
+    work.vhdtool("dd", "write", image, "--offset", "20M", stdin=data)
+    wanted = work.bytes[:20 * MIB] + data + work.bytes[23 * MIB:]
+    expect(work.disk_of(image) == wanted, "a range is written, and nothing else")
+    work.vhdtool("check", image)
+    for wrong in (["--offset", 100], ["--offset", SIZE, "--length", 512], ["--length", "1T"]):
+        work.vhdtool("dd", "read", image, *wrong, status=1)
+    out = work.path("out.bin")
+    work.vhdtool("dd", "read", image, out, "--length", 512)
+    expect(out.read_bytes() == work.bytes[:512], "into a file")
+    work.vhdtool("dd", "read", image, out, "--length", 512, status=1)
+
+
+class Served:
+    """A server that is stopped when the case ends."""
+
+    def __init__(self, work, *arguments):
+        self.process = subprocess.Popen([work.tool, "serve", *map(str, arguments)],
+                                        stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+        self.uri = self.process.stdout.readline().decode().strip()
+        socket = pathlib.Path(self.uri.partition("socket=")[2])
+        while not socket.exists():  # nbdkit makes it when it is ready, or ends
+            expect(self.process.poll() is None, "the server runs")
+
+    def __enter__(self):
+        return self.uri
+
+    def __exit__(self, *_):
+        self.process.terminate()
+        self.process.wait(timeout=60)
+
+
+def case_clients_read_and_write_a_served_disk(work):
+    need("nbdkit", "nbdinfo", "nbdcopy", "qemu-img", "qemu-io")
+    image = work.path("served.vhd")
+    work.vhdtool("convert", work.raw, image)
+    with Served(work, "--read-only", "--socket", work.path("s"), image) as uri:
+        info = json.loads(run("nbdinfo", "--json", uri))["exports"][0]
+        expect(info["export-size"] == SIZE and info["is_read_only"], f"{info}")
+        run("nbdcopy", uri, work.path("copied.img"))
+        expect(work.path("copied.img").read_bytes() == work.bytes, "nbdcopy reads the disk")
+        holes = [one for one in json.loads(run("nbdinfo", "--map", "--json", uri))
+                 if one["type"] == 3]
+        expect(sum(one["length"] for one in holes) > SIZE // 2, f"holes are told: {holes}")
+        work.vhdtool("dd", "write", image, "--length", 512, stdin=b"x" * 512, status=3)  # in use
+    with Served(work, "--socket", work.path("w"), image) as uri:
+        info = json.loads(run("nbdinfo", "--json", uri))["exports"][0]
+        for ability in ("can_flush", "can_fua", "can_multi_conn", "can_trim", "can_zero"):
+            expect(info[ability], f"{ability}: {info}")
+        changed = bytearray(work.bytes)
+        changed[MIB:2 * MIB] = b"\x77" * MIB
+        changed[30 * MIB:31 * MIB] = b"\x88" * MIB  # in a block that was not there
+        changed[9 * MIB:10 * MIB] = bytes(MIB)
+        run("qemu-io", "-f", "raw", "-c", "write -P 0x77 1M 1M", "-c", "write -f -P 0x88 30M 1M",
+            "-c", "write -z 9M 1M", "-c", "discard 12M 1M", "-c", "flush", uri)
+        run("nbdcopy", uri, work.path("copied.img"))
+        got = work.path("copied.img").read_bytes()
+        expect(got[:11 * MIB] == changed[:11 * MIB] and got[13 * MIB:] == changed[13 * MIB:],
+               "what clients wrote is read")
+        work.path("new.img").write_bytes(changed)
+        run("nbdcopy", work.path("new.img"), uri)
+    work.vhdtool("check", image)
+    expect(work.disk_of(image) == bytes(changed), "and is in the image")
+
+
+def case_mounted_disk_is_a_file(work):
+    need("nbdkit", "nbdfuse", "fusermount3")
+    if not os.access("/dev/fuse", os.R_OK | os.W_OK):
+        print("missing: /dev/fuse")
+        sys.exit(SKIP)
+    image, folder = work.path("mounted.vhd"), work.path("mnt")
+    work.vhdtool("convert", work.raw, image)
+    folder.mkdir()
+    mount = subprocess.Popen([work.tool, "mount", image, folder], stderr=subprocess.PIPE)
+    disk = folder / "disk.img"
+    try:
+        while not disk.exists():
+            if mount.poll() is not None:
+                print(f"missing: a host that lets nbdfuse mount: {mount.stderr.read()[:200]}")
+                sys.exit(SKIP)
+        expect(disk.read_bytes() == work.bytes, "the file is the disk")
+        with open(disk, "r+b") as file:
+            file.seek(4 * MIB)
+            file.write(b"\x99" * 4096)
+    finally:
+        subprocess.run(["fusermount3", "-u", folder], check=False)
+        mount.wait(timeout=60)
+    expect(work.disk_of(image)[4 * MIB:4 * MIB + 4096] == b"\x99" * 4096, "a write arrives")
+
+
+def main():
+    bin_folder, case = pathlib.Path(sys.argv[1]).resolve(), globals()["case_" + sys.argv[2]]
+    with tempfile.TemporaryDirectory(prefix="viridian-interop-") as folder:
+        case(Work(bin_folder, pathlib.Path(folder)))
+
+
+if __name__ == "__main__":
+    main()

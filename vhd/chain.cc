@@ -1,9 +1,7 @@
 #include "vhd/chain.h"
 
 #include <fcntl.h>
-#include <linux/openat2.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 
 #include <algorithm>
 #include <cerrno>
@@ -11,6 +9,8 @@
 #include <filesystem>
 
 #include "vhd/limits.h"
+#include "vhd/lock.h"
+#include "vhd/open_beneath.h"
 #include "vhd/parent_paths.h"
 #include "vhd/text.h"
 
@@ -32,35 +32,6 @@ std::string folder_of(const std::string& path) {
   return folder.empty() ? "." : folder;
 }
 
-// Opens `path` for reading, without leaving `folder` unless `outside` is allowed.
-Result<UniqueFd> open_in(const std::string& folder, std::string path, bool outside) {
-  if (outside) {
-    if (!path.starts_with('/')) path = folder + "/" + path;
-    UniqueFd fd(::open(path.c_str(), O_RDONLY | kOpenFlags));
-    if (!fd) return fail_errno(quote(path), errno);
-    return fd;
-  }
-  if (path.starts_with('/')) {
-    if (!path.starts_with(folder + "/")) {
-      return fail(ErrorKind::kInvalidArgument, "{}: is outside the child's folder", quote(path));
-    }
-    path.erase(0, path.find_first_not_of('/', folder.size()));
-  }
-  const UniqueFd folder_fd(::open(folder.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
-  if (!folder_fd) return fail_errno(folder, errno);
-  open_how how{};
-  how.flags = static_cast<uint64_t>(O_RDONLY | kOpenFlags);
-  how.resolve = RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS;
-  // The C library of Debian 12 has no openat2().
-  UniqueFd fd(
-      static_cast<int>(::syscall(SYS_openat2, folder_fd.get(), path.c_str(), &how, sizeof(how))));
-  if (fd) return fd;
-  if (errno == EXDEV) {
-    return fail(ErrorKind::kInvalidArgument, "{}: is outside the child's folder", quote(path));
-  }
-  return fail_errno(quote(path), errno);
-}
-
 Result<struct stat> status_of(const ChainLink& link) {
   struct stat status {};
   if (::fstat(link.fd.get(), &status) != 0) return fail_errno(link.path, errno);
@@ -69,17 +40,15 @@ Result<struct stat> status_of(const ChainLink& link) {
 
 // The parent at one path, if it is the one that `child` means.
 Result<ChainLink> try_parent(const ChainLink& child, const std::string& path, bool chosen_by_caller,
-                             const OpenPolicy& policy) {
-  const bool outside = chosen_by_caller || policy.allow_parent_outside;
+                             const OpenPolicy& policy, Locks locks) {
+  const bool anywhere = chosen_by_caller || policy.allow_parent_outside;
   const std::string folder =
       chosen_by_caller ? "." : folder_of(real_path(child.fd.get(), child.path));
-  auto fd = open_in(folder, path, outside);
+  auto fd = open_beneath(folder, path, anywhere ? Beneath::kAnywhere : Beneath::kFolder);
   if (!fd) return Unexpected(std::move(fd).error());
   ChainLink parent{real_path(fd->get(), path), std::move(*fd), {}};
-  const auto status = status_of(parent);
-  if (!status) return Unexpected(status.error());
-  if (!S_ISREG(status->st_mode) && !(outside && S_ISBLK(status->st_mode))) {
-    return fail(ErrorKind::kInvalidArgument, "{}: is no regular file", quote(path));
+  if (locks == Locks::kTake) {
+    VIRIDIAN_TRY(lock_image(parent.fd.get(), quote(parent.path), LockMode::kRead));
   }
   OpenPolicy parent_policy = policy;
   parent_policy.parent_override.clear();
@@ -109,16 +78,16 @@ Unexpected parent_missing(const ChainLink& child, const std::vector<std::string>
               child.path, quote(child.image.parent_name), all);
 }
 
-Result<ChainLink> find_parent(const ChainLink& child, const OpenPolicy& policy) {
+Result<ChainLink> find_parent(const ChainLink& child, const OpenPolicy& policy, Locks locks) {
   if (!policy.parent_override.empty()) {
-    auto parent = try_parent(child, policy.parent_override, true, policy);
+    auto parent = try_parent(child, policy.parent_override, true, policy, locks);
     if (!parent) return with_context(child.path + ": parent", std::move(parent).error());
     return parent;
   }
   std::vector<std::string> reasons;
   ErrorKind kind = ErrorKind::kNotFound;
   for (const ParentCandidate& candidate : parent_candidates(child.image, policy)) {
-    auto parent = try_parent(child, candidate.path, false, policy);
+    auto parent = try_parent(child, candidate.path, false, policy, locks);
     if (parent) return parent;
     const ErrorKind why = parent.error().kind;
     if (why != ErrorKind::kNotFound && why != ErrorKind::kInvalidArgument) kind = why;
@@ -144,7 +113,8 @@ void compare(ChainLink& child, const ChainLink& parent, const struct stat& paren
 
 }  // namespace
 
-Result<ChainLink> open_image(const std::string& path, Access access, const OpenPolicy& policy) {
+Result<ChainLink> open_image(const std::string& path, Access access, const OpenPolicy& policy,
+                             Locks locks) {
   struct stat status {};
   const bool block = ::stat(path.c_str(), &status) == 0 && S_ISBLK(status.st_mode);
   const bool write = access == Access::kReadWrite;
@@ -152,6 +122,10 @@ Result<ChainLink> open_image(const std::string& path, Access access, const OpenP
   const int flags = kOpenFlags | (write ? O_RDWR : O_RDONLY) | (block && write ? O_EXCL : 0);
   ChainLink link{path, UniqueFd(::open(path.c_str(), flags)), {}};
   if (!link.fd) return fail_errno(path, errno);
+  // Before anything is read: who holds the lock may be changing it.
+  if (locks == Locks::kTake) {
+    VIRIDIAN_TRY(lock_image(link.fd.get(), path, write ? LockMode::kWrite : LockMode::kRead));
+  }
   auto image = load_image(link.fd.get(), path, policy);
   if (!image) return Unexpected(std::move(image).error());
   if (write && image->read_only) {
@@ -162,8 +136,8 @@ Result<ChainLink> open_image(const std::string& path, Access access, const OpenP
 }
 
 Result<std::vector<ChainLink>> open_chain(const std::string& path, Access access,
-                                          const OpenPolicy& policy) {
-  auto leaf = open_image(path, access, policy);
+                                          const OpenPolicy& policy, Locks locks) {
+  auto leaf = open_image(path, access, policy, locks);
   if (!leaf) return Unexpected(std::move(leaf).error());
   auto last_status = status_of(*leaf);
   if (!last_status) return Unexpected(last_status.error());
@@ -176,7 +150,7 @@ Result<std::vector<ChainLink>> open_chain(const std::string& path, Access access
       return fail(ErrorKind::kUnsupported, "{}: parents: more than {}; merge some of them", path,
                   kMaxChainDepth);
     }
-    auto parent = find_parent(chain.back(), parent_policy);
+    auto parent = find_parent(chain.back(), parent_policy, locks);
     if (!parent) return Unexpected(std::move(parent).error());
     parent_policy.parent_override.clear();
     const auto status = status_of(*parent);

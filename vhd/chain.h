@@ -3,7 +3,7 @@
 // A child names its parent in several ways; each is tried until one leads to a file with the
 // recorded unique id: the caller's override, W2ru (relative to the child), the child's folder with
 // the parent's file name, MacX, W2ku, the unicode name. A parent stays inside its child's folder
-// unless the policy says otherwise. Control path, any thread, no lock taken: see lock.h.
+// unless the policy says otherwise. Control path, any thread.
 #pragma once
 
 #include <string>
@@ -21,13 +21,18 @@ struct ChainLink {
 };
 
 enum class Access : uint8_t { kReadOnly, kReadWrite };
+// kTake: each image is locked, the leaf as it is accessed and parents for reading, before it is
+// read; a lock lives as long as the link's descriptor. See lock.h.
+enum class Locks : uint8_t { kNone, kTake };
 
 // The leaf first, the last one not differencing. Sizes may differ: what lies beyond a smaller
 // parent reads as zeroes.
 Result<std::vector<ChainLink>> open_chain(const std::string& path, Access access,
-                                          const OpenPolicy& policy = {});
+                                          const OpenPolicy& policy = {},
+                                          Locks locks = Locks::kNone);
 
 // Only the image itself, without its parents.
-Result<ChainLink> open_image(const std::string& path, Access access, const OpenPolicy& policy = {});
+Result<ChainLink> open_image(const std::string& path, Access access, const OpenPolicy& policy = {},
+                             Locks locks = Locks::kNone);
 
 }  // namespace viridian::vhd

@@ -10,7 +10,9 @@
 #include "vhd/chain.h"
 #include "vhd/control_io.h"
 #include "vhd/footer_search.h"
+#include "vhd/open_beneath.h"
 #include "vhd/parent_paths.h"
+#include "vhd/text.h"
 
 namespace viridian::vhd {
 namespace {
@@ -81,17 +83,28 @@ Result<std::vector<std::string>> find_children(const std::string& path) {
   for (fs::directory_iterator at(real.parent_path(), error), end; !error && at != end;
        at.increment(error)) {
     const std::string name = at->path().string();
-    const UniqueFd fd(::open(name.c_str(), kOpenFlags));
+    const auto fd = open_beneath(real.parent_path(), at->path().filename(), Beneath::kFolder);
     struct stat one {};
-    if (!fd || ::fstat(fd.get(), &one) != 0 || !S_ISREG(one.st_mode) || is_same_file(one, status))
-      continue;
-    const auto header = read_child_header(fd.get(), name);
+    if (!fd || ::fstat(fd->get(), &one) != 0 || is_same_file(one, status)) continue;
+    const auto header = read_child_header(fd->get(), name);
     if (!header || header->parent_unique_id != id) continue;
     if (means(name, real.filename().string(), !is_null(id), status)) children.push_back(name);
   }
   if (error) return fail_errno(real.parent_path().string(), error.value());
   std::sort(children.begin(), children.end());
   return children;
+}
+
+Result<void> refuse_parent(const std::string& path) {
+  struct stat status {};
+  if (::stat(path.c_str(), &status) != 0 || !S_ISREG(status.st_mode)) return {};
+  const auto children = find_children(path);
+  if (!children) return Unexpected(children.error());
+  if (children->empty()) return {};
+  return fail(ErrorKind::kMismatch,
+              "{}: is the parent of {}, which a write would damage; write to the child, or allow "
+              "it (vhdtool: --write-parent) if the child is not needed any more",
+              path, quote(children->front()));
 }
 
 }  // namespace viridian::vhd

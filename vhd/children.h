@@ -13,4 +13,8 @@ namespace viridian::vhd {
 // records the parent's id and whose parent cannot be found counts.
 Result<std::vector<std::string>> find_children(const std::string& path);
 
+// kMismatch if there are any; the line names the first. Children elsewhere are not known, but keep
+// their parent locked while they are open (lock.h). A block device has no folder to look in.
+Result<void> refuse_parent(const std::string& path);
+
 }  // namespace viridian::vhd

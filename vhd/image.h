@@ -44,6 +44,7 @@ struct OpenPolicy {
   std::string parent_override;  // the leaf's parent, instead of what the leaf says
   std::vector<Drive> drives;
   bool allow_parent_outside = false;    // follow parents out of their child's folder
+  bool write_parent = false;            // write an image that is a child's parent: children.h
   bool ignore_parent_mismatch = false;  // take a parent whose unique id is not the one recorded
 };
 

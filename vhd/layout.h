@@ -1,5 +1,5 @@
 // Shows that no two things in an image's file overlap: a block over the table would let a guest
-// rewrite the table. Near-linear in the number of blocks.
+// rewrite the table. Linear in the size of the table.
 #pragma once
 
 #include <cstdint>

@@ -7,7 +7,7 @@
 #include <cstring>
 
 #include "vhd/chain.h"
-#include "vhd/lock.h"
+#include "vhd/children.h"
 
 namespace viridian::vhd {
 namespace {
@@ -39,8 +39,12 @@ Result<std::unique_ptr<io::BlockDevice>> open_disk(io::Reactor& reactor, const s
                                                    const DiskOptions& options,
                                                    DiskDescription* description) {
   const Access access = options.read_only ? Access::kReadOnly : Access::kReadWrite;
-  auto links = open_chain(path, access, options.policy);
+  const Locks locks = options.lock ? Locks::kTake : Locks::kNone;
+  auto links = open_chain(path, access, options.policy, locks);
   if (!links) return Unexpected(std::move(links).error());
+  if (!options.read_only && !options.policy.write_parent) {
+    VIRIDIAN_TRY(refuse_parent(path));
+  }
 
   if (description != nullptr) {
     auto described = describe(*links);
@@ -51,16 +55,6 @@ Result<std::unique_ptr<io::BlockDevice>> open_disk(io::Reactor& reactor, const s
   std::vector<ChainDisk::Part> parts;
   for (ChainLink& link : *links) {
     const bool read_only = options.read_only || !parts.empty();
-    if (options.lock) {
-      VIRIDIAN_TRY(
-          lock_image(link.fd.get(), link.path, read_only ? LockMode::kRead : LockMode::kWrite));
-    }
-    if (options.lock && parts.empty()) {
-      // What was read before the lock was held may have been changed by who held it.
-      auto again = load_image(link.fd.get(), link.path, options.policy);
-      if (!again) return Unexpected(std::move(again).error());
-      link.image = std::move(*again);
-    }
     auto file =
         io::UringFile::adopt(reactor, std::move(link.fd), link.path, {read_only, options.cache});
     if (!file) return Unexpected(std::move(file).error());

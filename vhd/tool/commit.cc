@@ -117,6 +117,7 @@ class Commit {
     DiskOptions options;
     options.cache = io::CacheMode::kWriteback;
     options.policy = parent_policy(target_);
+    options.policy.write_parent = true;  // refuse_other_children() has asked
     auto disk = open_disk(**reactor, target_path(), options);
     if (!disk) return Unexpected(std::move(disk).error());
     BlockingDisk target(**reactor, **disk);

@@ -54,12 +54,17 @@ void add_policy(CLI::App& app, OpenPolicy& policy) {
              "Format of the image: auto goes by its name (.vhd, .avhd, .vud), never by its bytes");
   app.add_option("--parent", policy.parent_override,
                  "The parent of a differencing image, instead of the one it names");
-  app.add_flag("--allow-parent-outside", policy.allow_parent_outside,
+  app.add_flag("--allow-parent,--allow-parent-outside", policy.allow_parent_outside,
                "Follow parents out of their child's folder: only for images that you trust");
   app.add_flag("--ignore-parent-id", policy.ignore_parent_mismatch,
                "Take a parent although its id is not the recorded one: the data may make no sense");
   add_choice(app, "--size-from", policy.size_rule, kSizeRules,
              "Which field of the footer is the disk's size; auto knows who means which");
+}
+
+void add_write_parent(CLI::App& app, OpenPolicy& policy) {
+  app.add_flag("--write-parent", policy.write_parent,
+               "Write although another image in the folder has this one as its parent");
 }
 
 void add_new_image(CLI::App& app, CreateOptions& options) {

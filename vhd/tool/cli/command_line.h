@@ -76,6 +76,8 @@ void add_choice(CLI::App& app, const char* name, Value& value, const Choices<Val
 
 // How an existing image is opened.
 void add_policy(CLI::App& app, OpenPolicy& policy);
+// For commands that write to an image that is there already (vhd/children.h).
+void add_write_parent(CLI::App& app, OpenPolicy& policy);
 // How a new image is made.
 void add_new_image(CLI::App& app, CreateOptions& options);
 void add_json(CLI::App& app, bool& json);

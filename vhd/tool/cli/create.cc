@@ -8,7 +8,7 @@ const Choices<ImageType> kTypes = {{"dynamic", ImageType::kDynamic}, {"fixed", I
 
 // What create and snapshot share.
 void add_child(CLI::App& app, CreateCommand& command) {
-  app.add_flag("--allow-parent-outside", command.policy.allow_parent_outside,
+  app.add_flag("--allow-parent,--allow-parent-outside", command.policy.allow_parent_outside,
                "Let the parent's own parents be outside its folder");
   add_new_image(app, command.options);
   app.add_flag("--sync", command.sync, "Return when the new file would survive a power cut");

@@ -20,6 +20,7 @@ class OpenDiskTest : public testing::Test {
     CreateOptions options;
     options.size_bytes = 8 << 20;
     ASSERT_TRUE(create_dynamic(base_, options));
+    ASSERT_TRUE(create_dynamic(alone_, options));
     ASSERT_TRUE(create_differencing(child_, base_, {}));
     ASSERT_TRUE(create_differencing(sibling_, base_, {}));
   }
@@ -31,31 +32,32 @@ class OpenDiskTest : public testing::Test {
 
   TempFolder folder_;
   std::string base_ = folder_.file("base.vhd");
+  std::string alone_ = folder_.file("alone.vhd");
   std::string child_ = folder_.file("child.vhd");
   std::string sibling_ = folder_.file("sibling.vhd");
   std::unique_ptr<io::Reactor> reactor_;
 };
 
 TEST_F(OpenDiskTest, SecondWriterIsRefusedWithOneLine) {
-  const auto first = open(base_);
+  const auto first = open(alone_);
   ASSERT_TRUE(first);
-  const auto second = open(base_);
+  const auto second = open(alone_);
   ASSERT_FALSE(second);
   EXPECT_EQ(second.error().kind, ErrorKind::kLocked);
-  EXPECT_NE(second.error().message.find(base_), std::string::npos);
+  EXPECT_NE(second.error().message.find(alone_), std::string::npos);
   EXPECT_EQ(second.error().message.find('\n'), std::string::npos);
 }
 
 TEST_F(OpenDiskTest, LockEndsWithTheDisk) {
-  ASSERT_TRUE(open(base_));
-  ASSERT_TRUE(open(base_));
+  ASSERT_TRUE(open(alone_));
+  ASSERT_TRUE(open(alone_));
 }
 
 TEST_F(OpenDiskTest, ReadersShareAndKeepWritersOut) {
-  const auto first = open(base_, true);
+  const auto first = open(alone_, true);
   ASSERT_TRUE(first);
-  EXPECT_TRUE(open(base_, true));
-  const auto writer = open(base_);
+  EXPECT_TRUE(open(alone_, true));
+  const auto writer = open(alone_);
   ASSERT_FALSE(writer);
   EXPECT_EQ(writer.error().kind, ErrorKind::kLocked);
 }
@@ -64,14 +66,60 @@ TEST_F(OpenDiskTest, ChildrenShareAParentThatNobodyMayWrite) {
   const auto first = open(child_);
   ASSERT_TRUE(first) << first.error().message;
   EXPECT_TRUE(open(sibling_));
-  EXPECT_FALSE(open(base_));
+  DiskOptions options;
+  options.policy.write_parent = true;
+  const auto parent = open_disk(*reactor_, base_, options);
+  ASSERT_FALSE(parent);
+  EXPECT_EQ(parent.error().kind, ErrorKind::kLocked);
   EXPECT_TRUE(open(base_, true));
 }
 
+TEST_F(OpenDiskTest, ChildIsNotOpenedWhileItsParentIsWritten) {
+  DiskOptions options;
+  options.policy.write_parent = true;
+  const auto parent = open_disk(*reactor_, base_, options);
+  ASSERT_TRUE(parent) << parent.error().message;
+  for (const bool read_only : {false, true}) {
+    const auto child = open(child_, read_only);
+    ASSERT_FALSE(child);
+    EXPECT_NE(child.error().message.find("in use"), std::string::npos) << child.error().message;
+  }
+}
+
+TEST_F(OpenDiskTest, ParentWithAKnownChildIsNotWritten) {
+  const auto writer = open(base_);
+  ASSERT_FALSE(writer);
+  EXPECT_EQ(writer.error().kind, ErrorKind::kMismatch);
+  EXPECT_NE(writer.error().message.find("child.vhd"), std::string::npos) << writer.error().message;
+  EXPECT_TRUE(open(base_, true));
+  EXPECT_TRUE(open(child_));  // a leaf is no parent
+  std::filesystem::remove(child_);
+  EXPECT_FALSE(open(base_));
+  std::filesystem::remove(sibling_);
+  EXPECT_TRUE(open(base_));
+}
+
+TEST_F(OpenDiskTest, CopyOfAParentHasNoChild) {
+  const std::string copy = folder_.file("copy.vhd");
+  std::filesystem::copy(base_, copy);
+  EXPECT_TRUE(open(copy));
+}
+
+// Xen's mark of a raw parent is a null id, which any child of a raw disk has.
+TEST_F(OpenDiskTest, RawParentIsKnownByTheWayToIt) {
+  const std::string raw = folder_.file("disk.img");
+  std::ofstream(raw) << std::string(1 << 20, 'r');
+  const std::string other = folder_.file("other.img");
+  std::filesystem::copy(raw, other);
+  ASSERT_TRUE(create_differencing(folder_.file("on-raw.vhd"), raw, {}));
+  EXPECT_FALSE(open(raw));
+  EXPECT_TRUE(open(other));
+}
+
 TEST_F(OpenDiskTest, LocksAreOnTheBytesThatQemuLooksAt) {
-  const auto disk = open(base_);
+  const auto disk = open(alone_);
   ASSERT_TRUE(disk);
-  const UniqueFd other(::open(base_.c_str(), O_RDWR | O_CLOEXEC));
+  const UniqueFd other(::open(alone_.c_str(), O_RDWR | O_CLOEXEC));
   const auto held = [&](off_t at) {
     struct flock lock = {};
     lock.l_type = F_WRLCK;
@@ -88,16 +136,16 @@ TEST_F(OpenDiskTest, LocksAreOnTheBytesThatQemuLooksAt) {
 }
 
 TEST_F(OpenDiskTest, ReadOnlyDiskTakesNoWriteAndLeavesTheFileAlone) {
-  const auto before = std::filesystem::last_write_time(base_);
+  const auto before = std::filesystem::last_write_time(alone_);
   {
-    const auto disk = open(base_, true);
+    const auto disk = open(alone_, true);
     ASSERT_TRUE(disk);
     EXPECT_TRUE((*disk)->info().read_only);
     std::vector<std::byte> sector(512);
     EXPECT_EQ(io::SyncDisk(*reactor_, **disk).write(0, sector), io::IoStatus::kReadOnly);
     EXPECT_EQ(io::SyncDisk(*reactor_, **disk).simple(io::IoOp::kFlush), io::IoStatus::kOk);
   }
-  EXPECT_EQ(std::filesystem::last_write_time(base_), before);
+  EXPECT_EQ(std::filesystem::last_write_time(alone_), before);
 }
 
 TEST_F(OpenDiskTest, RawFileKeepsItsSizeAndItsBytes) {

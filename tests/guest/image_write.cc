@@ -20,6 +20,13 @@ int say(const std::string& message) {
 }
 
 int write_image(const std::string& image, uint64_t offset, const std::string& name) {
+  auto reactor = io::Reactor::create();
+  if (!reactor) return say(reactor.error().message);
+  vhd::DiskOptions options;
+  options.cache = io::CacheMode::kWriteback;
+  auto disk = vhd::open_disk(**reactor, image, options);
+  if (!disk) return say(disk.error().message);
+  // Read with the disk open: a pipe keeps it so for as long as a test wants.
   std::ifstream file(name, std::ios::binary);
   const std::string text{std::istreambuf_iterator<char>(file), {}};
   if (!file || text.empty() || (text.size() | offset) % io::kSectorSize != 0) {
@@ -28,12 +35,6 @@ int write_image(const std::string& image, uint64_t offset, const std::string& na
   std::vector<std::byte> bytes(text.size());
   std::memcpy(bytes.data(), text.data(), text.size());
 
-  auto reactor = io::Reactor::create();
-  if (!reactor) return say(reactor.error().message);
-  vhd::DiskOptions options;
-  options.cache = io::CacheMode::kWriteback;
-  auto disk = vhd::open_disk(**reactor, image, options);
-  if (!disk) return say(disk.error().message);
   io::SyncDisk sync(**reactor, **disk);
   if (sync.write(offset / io::kSectorSize, bytes, true) != io::IoStatus::kOk) {
     return say(image + ": the write failed");

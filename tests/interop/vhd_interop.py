@@ -145,6 +145,102 @@ def case_libvhdi_reads_ours(work):
             sys.exit(f"{path}: vhdiinfo says\n{text}")
 
 
+def case_libvhdi_reads_our_bytes(work):
+    try:
+        import pyvhdi
+    except ImportError:
+        print("missing: python3-libvhdi")
+        sys.exit(SKIP)
+    for path in (work.convert(work.raw, "b-fixed.vhd", "fixed"),
+                 work.convert(work.raw, "b-dynamic.vhd"), work.children("vhdi-bytes", 3)):
+        chain = [pyvhdi.file()]
+        chain[0].open(str(path))
+        while chain[-1].get_parent_filename():
+            name = chain[-1].get_parent_filename().replace("\\", "/").split("/")[-1]
+            parent = pyvhdi.file()
+            parent.open(str(work.folder / name))
+            chain.append(parent)
+        for child, parent in reversed(list(zip(chain, chain[1:]))):
+            child.set_parent(parent)
+        with open(work.raw, "rb") as raw:
+            for offset in range(0, work.size, 4 * MIB):
+                wanted = raw.read(4 * MIB)
+                if chain[0].read_buffer_at_offset(len(wanted), offset) != wanted:
+                    sys.exit(f"{path}: libvhdi reads other bytes in the 4 MiB at {offset}")
+
+
+def hold_open(command, ready):
+    """Starts a program and waits until it uses the image."""
+    # pylint: disable-next=consider-using-with
+    program = subprocess.Popen([str(c) for c in command], stdin=subprocess.PIPE,
+                               stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+    ready(program)
+    return program
+
+
+def refused(text, *command):
+    """True if the program ends with an error that says `text`."""
+    done = subprocess.run([str(c) for c in command], capture_output=True, timeout=60, check=False)
+    return done.returncode != 0 and text in (done.stderr + done.stdout).decode(errors="replace")
+
+
+def case_qemus_locks_keep_us_out(work):
+    need("qemu-io")
+    path = work.convert(work.raw, "locked.vhd")
+
+    def asked(program):
+        program.stdin.write(b"read 0 512\n")
+        program.stdin.flush()
+        while b"512/512" not in program.stdout.readline():
+            pass
+    holder = hold_open(["qemu-io", "-f", "vpc", path], asked)
+    try:
+        if not refused("in use", work.image_write, path, 0, "/dev/null"):
+            sys.exit("written while qemu-io writes it")
+        run(work.tool, "check", path, status=3)
+        run(work.tool, "convert", path, work.path("locked-copy.vhd"), status=3)
+    finally:
+        holder.communicate(b"quit\n", timeout=60)
+    run(work.tool, "check", path)
+
+
+def case_our_locks_keep_qemu_out(work):
+    need("qemu-io")
+    parent = work.convert(work.raw, "chain.vhd")
+    child = work.path("chain-child.vhd")
+    run(work.tool, "snapshot", parent, child)
+    if not refused("is the parent of", work.image_write, parent, 0, "/dev/null"):
+        sys.exit("a parent with a child was written")
+    pipe = work.path("pipe")
+    os.mkfifo(pipe)
+    holder = hold_open([work.image_write, child, 0, pipe], lambda program: None)
+    # image_write opens the pipe when it has the disk; so does this, and waits for it.
+    with open(pipe, "wb") as data:
+        for other in (child, parent):
+            if not refused("lock", "qemu-io", "-f", "vpc", "-c", "write 0 512", other):
+                sys.exit(f"qemu-io wrote {other} while it was in use")
+        run("qemu-io", "-r", "-f", "vpc", "-c", "read 0 512", parent)
+        data.write(b"\1" * 512)
+    if holder.wait(60) != 0:
+        sys.exit("image_write failed")
+
+
+def case_nbdkit_serves_ours_and_fills_ours(work):
+    """What nbdkit knows of VHD is that a fixed one is a raw disk with something behind it."""
+    need("nbdkit")
+    need("nbdcopy")
+    path = work.convert(work.raw, "served.vhd", "fixed")
+    served = ["nbdkit", "--exit-with-parent", "--filter=offset", "file"]
+    copied = work.path("copied.img")
+    run("nbdcopy", "--", "[", *served, path, f"range={work.size}", "]", copied)
+    run("cmp", work.raw, copied)
+    empty = work.path("filled.vhd")
+    run(work.tool, "create", "--type", "fixed", empty, work.size)
+    run("nbdcopy", "--", work.raw, "[", *served, empty, f"range={work.size}", "]")
+    run(work.tool, "check", empty)
+    work.expect_same(empty)
+
+
 def case_chain_is_flattened(work):
     leaf = work.children("chain", 3)
     run(work.tool, "check", leaf)

@@ -12,7 +12,8 @@ constexpr uint32_t kDefaultQueueDepth = 256;
 constexpr uint32_t kMaxQueueDepth = 4096;
 constexpr uint32_t kOpenFlags = VIRIDIAN_VHD_READ_ONLY | VIRIDIAN_VHD_PAGE_CACHE |
                                 VIRIDIAN_VHD_NO_LOCK | VIRIDIAN_VHD_ALLOW_PARENT_OUTSIDE |
-                                VIRIDIAN_VHD_IGNORE_PARENT_ID | VIRIDIAN_VHD_ONE_THREAD;
+                                VIRIDIAN_VHD_WRITE_PARENT | VIRIDIAN_VHD_IGNORE_PARENT_ID |
+                                VIRIDIAN_VHD_ONE_THREAD;
 
 int this_thread() noexcept {
   thread_local const int id = ::gettid();
@@ -36,6 +37,7 @@ Outcome<DiskOptions> disk_options(const viridian_vhd_open_options& options) {
   if (!format) return tl::unexpected<Failure>(format.error());
   result.policy.format = *format;
   result.policy.allow_parent_outside = has(VIRIDIAN_VHD_ALLOW_PARENT_OUTSIDE);
+  result.policy.write_parent = has(VIRIDIAN_VHD_WRITE_PARENT);
   result.policy.ignore_parent_mismatch = has(VIRIDIAN_VHD_IGNORE_PARENT_ID);
   if (options.parent != nullptr) result.policy.parent_override = options.parent;
   return result;

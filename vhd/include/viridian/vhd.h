@@ -48,7 +48,8 @@ enum {
   VIRIDIAN_VHD_NO_LOCK = 1 << 2,               // the caller answers for nobody else writing
   VIRIDIAN_VHD_ALLOW_PARENT_OUTSIDE = 1 << 3,  // of its child's folder: for trusted images only
   VIRIDIAN_VHD_IGNORE_PARENT_ID = 1 << 4,      // the data may make no sense
-  VIRIDIAN_VHD_ONE_THREAD = 1 << 5,  // the thread of the first I/O makes all calls: cheaper
+  VIRIDIAN_VHD_ONE_THREAD = 1 << 5,    // the thread of the first I/O makes all calls: cheaper
+  VIRIDIAN_VHD_WRITE_PARENT = 1 << 6,  // although a child in its folder would be damaged
   // and of create_options, with VIRIDIAN_VHD_ALLOW_PARENT_OUTSIDE
   VIRIDIAN_VHD_REPLACE = 1 << 16,      // an existing file; -EINVAL otherwise
   VIRIDIAN_VHD_PREALLOCATE = 1 << 17,  // reserve a fixed image's space now

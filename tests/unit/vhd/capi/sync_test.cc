@@ -154,7 +154,10 @@ TEST(CapiSnapshot, OpenDiskGoesOnInTheChildAndTheImageStays) {
     EXPECT_EQ(disk.info().layers, 3u);
     EXPECT_EQ(disk.fill_of(0, 512), 2);
   }
-  CapiDisk again(child);
+  // The child is a parent by now, and so not for writing.
+  viridian_vhd* writer = nullptr;
+  EXPECT_LT(viridian_vhd_open(child.c_str(), nullptr, &writer, nullptr), 0);
+  CapiDisk again(child, open_options(VIRIDIAN_VHD_READ_ONLY));
   EXPECT_EQ(again.fill_of(0, 512), 2);
   EXPECT_EQ(again.fill_of(512, 3584), 1);
 }

@@ -162,7 +162,7 @@ void measure_opening(const Settings& settings) {
     if (round > 0) times_ms.push_back(now_ms() - start);
     if (round == 0) bytes = static_cast<double>(resident_bytes() - before);
   }
-  const double blocks = static_cast<double>(kBytes / vhd::kDefaultBlockSize) * kDepth;
+  const double blocks = static_cast<double>(kBytes) / vhd::kDefaultBlockSize * kDepth;
   Line time{"time, page cache warm", "ms", median(times_ms), 300};
   time.ratio = time.ours / time.reference;
   time.low = *std::min_element(times_ms.begin(), times_ms.end()) / time.reference;

@@ -80,10 +80,10 @@ class Compaction {
       for (to = from + 1; to < sectors && is_present(to) == present;)
         ++to;
       if (!present) continue;
-      const auto zero = is_zero_range(at + image.bitmap_bytes + from * kSector, to - from);
+      auto zero = is_zero_range(at + image.bitmap_bytes + from * kSector, to - from);
       if (!zero || !*zero) return zero;
       if (image.type != ImageType::kDifferencing) continue;
-      const auto nothing_hidden = parents_(start + from * kSector, (to - from) * kSector);
+      auto nothing_hidden = parents_(start + from * kSector, (to - from) * kSector);
       if (!nothing_hidden || !*nothing_hidden) return nothing_hidden;
     }
     return true;

@@ -117,7 +117,7 @@ Result<void> write_differencing(const FileView& file, const CreateOptions& optio
                        : write_paths_behind(file, options, image.profile, parent, header);
   if (!end) return Unexpected(end.error());
   VIRIDIAN_TRY(set_parent(parent, header));
-  return write_metadata(file, std::move(image), *end);
+  return write_metadata(file, image, *end);
 }
 
 }  // namespace

@@ -45,7 +45,7 @@ Result<UniqueFd> find(const std::string& folder, std::string path, Beneath where
 
 }  // namespace
 
-Result<UniqueFd> open_beneath(const std::string& folder, std::string path, Beneath where) {
+Result<UniqueFd> open_beneath(const std::string& folder, const std::string& path, Beneath where) {
   const auto handle = find(folder, path, where);
   if (!handle) return Unexpected(handle.error());
   struct stat status {};

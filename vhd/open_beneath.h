@@ -16,6 +16,6 @@ enum class Beneath : uint8_t {
 };
 
 // For reading. kInvalidArgument for what is outside, or no regular file (or block device).
-Result<UniqueFd> open_beneath(const std::string& folder, std::string path, Beneath where);
+Result<UniqueFd> open_beneath(const std::string& folder, const std::string& path, Beneath where);
 
 }  // namespace viridian::vhd

@@ -158,7 +158,7 @@ class FooterRepair {
     if (last_.state == FooterState::kBadChecksum) {
       if (resealable()) return true;
     } else if (last_.state == FooterState::kPoisoned) {
-      const auto made = new_fixed_footer();
+      auto made = new_fixed_footer();
       if (!made || *made) return made;
     } else {
       const auto at = find_before_tail(&cure_.footer);

@@ -22,7 +22,7 @@ class TableRepair {
  public:
   TableRepair(const FileView& file, const FooterCure& footers, const OpenPolicy& policy,
               const RepairChoices& choices, RepairPlan& plan)
-      : file_(file), footers_(footers), policy_(policy), choices_(choices), plan_(plan) {
+      : file_(file), policy_(policy), choices_(choices), plan_(plan) {
     image().type = footers.footer.disk_type.get() == kDiskTypeDifferencing
                        ? ImageType::kDifferencing
                        : ImageType::kDynamic;
@@ -253,7 +253,6 @@ class TableRepair {
   }
 
   const FileView& file_;
-  const FooterCure& footers_;
   const OpenPolicy& policy_;
   const RepairChoices& choices_;
   RepairPlan& plan_;

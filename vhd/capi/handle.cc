@@ -129,7 +129,7 @@ io::IoStatus Handle::wait_for(io::IoRequest& request) noexcept {
 }
 
 Outcome<int> Handle::run(io::IoRequest& request) {
-  if (const auto ok = usable(); !ok) return ok;
+  if (auto ok = usable(); !ok) return ok;
   const io::IoStatus status = wait_for(request);
   settle();
   if (status == io::IoStatus::kOk) return 0;
@@ -179,7 +179,7 @@ void Handle::start(Slot& slot) noexcept {
 }
 
 Outcome<int> Handle::submit(viridian_vhd_request* const* requests, int count) {
-  if (const auto ok = usable(); !ok) return ok;
+  if (auto ok = usable(); !ok) return ok;
   if (count < 0 || (requests == nullptr && count > 0)) {
     return refuse(EINVAL, "count: is {}; must not be negative, and requests not NULL", count);
   }
@@ -206,7 +206,7 @@ Outcome<int> Handle::submit(viridian_vhd_request* const* requests, int count) {
 }
 
 Outcome<int> Handle::fd() {
-  if (const auto ok = usable(); !ok) return ok;
+  if (auto ok = usable(); !ok) return ok;
   const auto fd = reactor_->event_fd();
   if (!fd) return failure_of(fd.error());
   settle();
@@ -237,7 +237,7 @@ int Handle::deliver() {
 
 Outcome<int> Handle::poll() {
   if (delivering_) return refuse(EBUSY, "viridian_vhd_poll: called from done()");
-  if (const auto ok = usable(); !ok) return ok;
+  if (auto ok = usable(); !ok) return ok;
   reactor_->drive();
   const int count = deliver();
   if (count > 0) reactor_->submit_started();
@@ -265,7 +265,7 @@ Outcome<int> Handle::close(bool& gone) {
   closing_ = false;  // a close that a throwing done() ended begins again
   Outcome<int> outcome = 0;
   if (disk_) {
-    if (const auto ok = usable(); !ok) return ok;
+    if (auto ok = usable(); !ok) return ok;
     closing_ = true;
     outcome = quiesce();
     while (finished_count_ > 0)

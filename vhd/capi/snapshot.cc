@@ -39,13 +39,13 @@ Outcome<int> Handle::open_again(const Failure& why) {
 }
 
 Outcome<int> Handle::snapshot(const std::string& child) {
-  if (const auto ok = usable(); !ok) return ok;
+  if (auto ok = usable(); !ok) return ok;
   if (disk_->info().read_only) return refuse(EROFS, "{}: is open for reading only", path_);
   if (!options_.policy.parent_override.empty()) {
     return refuse(EOPNOTSUPP, "{}: was opened on a parent that it does not name", path_);
   }
-  if (const auto ok = same_file(path_, description_.leaf.get()); !ok) return ok;
-  const auto quiet = quiesce();
+  if (auto ok = same_file(path_, description_.leaf.get()); !ok) return ok;
+  auto quiet = quiesce();
   settle();
   if (!quiet) return quiet;
 

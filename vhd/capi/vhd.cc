@@ -88,7 +88,7 @@ Result<void> create(const std::string& path, const viridian_vhd_create_options& 
 }
 
 Outcome<int> checked_create(const char* path, const viridian_vhd_create_options* given) {
-  if (const auto ok = check_path(path); !ok) return ok;
+  if (auto ok = check_path(path); !ok) return ok;
   if (given == nullptr) return refuse(EINVAL, "create_options: is NULL");
   const auto options = copy_options(given, "create_options");
   if (!options) return tl::unexpected<Failure>(options.error());
@@ -133,7 +133,7 @@ int viridian_vhd_open(const char* path, const viridian_vhd_open_options* options
   return guarded(error, [&]() -> Outcome<int> {
     if (disk == nullptr) return refuse(EINVAL, "disk: is NULL");
     *disk = nullptr;
-    if (const auto ok = check_path(path); !ok) return ok;
+    if (auto ok = check_path(path); !ok) return ok;
     const auto copied = copy_options(options, "open_options");
     if (!copied) return tl::unexpected<Failure>(copied.error());
     auto handle = Handle::open(path, *copied);
@@ -210,7 +210,7 @@ int viridian_vhd_create(const char* path, const viridian_vhd_create_options* opt
 
 int viridian_vhd_snapshot(viridian_vhd* disk, const char* path, viridian_vhd_error* error) {
   return with_handle(disk, error, [&](Handle& handle) -> Outcome<int> {
-    if (const auto ok = check_path(path); !ok) return ok;
+    if (auto ok = check_path(path); !ok) return ok;
     return handle.snapshot(path);
   });
 }

@@ -7,7 +7,10 @@ namespace {
 void add_validate(CommandLine& line, CLI::App& group) {
   auto [app, command] = line.add("validate", "Tell whether Azure takes an image, rule by rule",
                                  run_azure_validate, &group);
-  app.footer("Exit code 1 if a rule is broken.");
+  app.footer(
+      "Exit code 1 if a rule is broken.\n"
+      "Example:\n"
+      "  vhdtool azure validate disk.vhd");
   app.add_option("image", command.path, "The image")->required();
   add_json(app, command.json);
 }
@@ -24,6 +27,10 @@ void set_up(CLI::App& app, ConvertCommand& command) {
 
 void add_make(CommandLine& line, CLI::App& group) {
   auto [app, command] = line.add("make", "Make an image that Azure takes", run_convert, &group);
+  app.footer(
+      "Examples:\n"
+      "  vhdtool azure make today.vhd upload.vhd\n"
+      "  vhdtool azure make --in-place disk.img upload.vhd      no copy, only a footer");
   set_up(app, command);
   app.add_option("target", command.target, "The new file")->required();
   app.add_flag("--in-place", command.in_place,
@@ -35,6 +42,9 @@ void add_make(CommandLine& line, CLI::App& group) {
 void add_stream(CommandLine& line, CLI::App& group) {
   auto [app, command] =
       line.add("stream", "Write an image that Azure takes to standard output", run_convert, &group);
+  app.footer(
+      "Example:\n"
+      "  vhdtool azure stream today.vhd | azcopy copy ... --from-to PipeBlob");
   set_up(app, command);
   command.target = "-";
 }

@@ -84,7 +84,7 @@ Result<void> print_json(const MapCommand& command, const std::vector<ChainLink>&
   }
   out.add("\n  ],\n  \"extents\": [");
   separator = "";
-  const auto mapped = map_chain(chain, command.options, [&](const MapExtent& one) {
+  auto mapped = map_chain(chain, command.options, [&](const MapExtent& one) {
     also(one);
     const bool present = one.layer != kNoLayer;
     out.format("{}\n    {{\"start\": {}, \"length\": {}, \"present\": {}, \"zero\": {}", separator,

@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <charconv>
 #include <clocale>
+#include <cmath>
 #include <cstdlib>
 #include <cwchar>
 
@@ -23,7 +24,7 @@ constexpr const char* kShades[] = {"·", "▁", "▂", "▃", "▄", "▅", "▆
 size_t shade_of(double share) {
   if (share <= 0) return 0;
   if (share >= 1) return 8;
-  return std::clamp<size_t>(static_cast<size_t>(share * 8 + 0.5), 1, 7);
+  return std::clamp<size_t>(static_cast<size_t>(std::lround(share * 8)), 1, 7);
 }
 
 // The multibyte functions go by the thread's locale: UTF-8 for a moment, whatever the program has.

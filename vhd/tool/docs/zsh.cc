@@ -1,3 +1,5 @@
+#include <fmt/core.h>
+
 #include "vhd/tool/docs/generated.h"
 
 namespace viridian::vhd::tool {
@@ -43,7 +45,7 @@ std::string arguments(const CommandDocs& command) {
   for (const OptionDocs& option : command.options) {
     for (const std::string& name : option.names) {
       const std::string star = option.repeats ? "*" : "";
-      specs += " \\\n    '" + star + name + "[" + quoted(option.text, "\\[]:") + "]";
+      specs += fmt::format(" \\\n    '{}{}[{}]", star, name, quoted(option.text, "\\[]:"));
       if (!option.value.empty()) specs += value_spec(option, "value");
       specs += "'";
     }

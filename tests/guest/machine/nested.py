@@ -145,7 +145,8 @@ class NestedMachine:
                 f"{copy} {home} {work} && cd {work} || exit 125\n"
                 f"{quoted(command)} &\n"
                 "run=$!\n"
-                f"{{ sleep {limit_s - STUCK_BEFORE_S}\n{SHOW_STUCK}}} &\n"
+                # The sleep outlives its shell: it must not hold the pipe that ends this run.
+                f"{{ sleep {limit_s - STUCK_BEFORE_S} > /dev/null 2>&1\n{SHOW_STUCK}}} &\n"
                 "watch=$!\n"
                 "wait $run\n"
                 "code=$?\n"

@@ -1,7 +1,6 @@
 #include "base/guest_memory.h"
 
 #include <algorithm>
-#include <cstring>
 
 #include "base/checked.h"
 
@@ -42,14 +41,14 @@ std::optional<std::span<std::byte>> GuestMemory::window(Gpa gpa, uint64_t length
 bool GuestMemory::read(Gpa gpa, std::span<std::byte> into) const noexcept {
   const auto bytes = window(gpa, into.size());
   if (!bytes) return false;
-  std::memcpy(into.data(), bytes->data(), into.size());
+  std::ranges::copy(*bytes, into.begin());
   return true;
 }
 
 bool GuestMemory::write(Gpa gpa, std::span<const std::byte> from) const noexcept {
   const auto bytes = window(gpa, from.size());
   if (!bytes) return false;
-  std::memcpy(bytes->data(), from.data(), from.size());
+  std::ranges::copy(from, bytes->begin());
   return true;
 }
 

@@ -40,6 +40,11 @@ TEST_F(GuestMemoryTest, ValueWrittenIsReadBackAndAHoleFails) {
   EXPECT_FALSE(memory_.write(Gpa{0x5000}, le32(1)));
 }
 
+TEST_F(GuestMemoryTest, NothingMayBeReadAndWrittenWithoutABuffer) {
+  EXPECT_TRUE(memory_.write(Gpa{0x1000}, {}));
+  EXPECT_TRUE(memory_.read(Gpa{0x1000}, {}));
+}
+
 TEST_F(GuestMemoryTest, GatherJoinsNeighboursAndKeepsOrder) {
   const std::array<GpaRange, 3> ranges = {
       GpaRange{Gpa{0x1100}, 0x100}, {Gpa{0x1200}, 0x100}, {Gpa{0x10000}, 0x10}};

@@ -20,14 +20,25 @@ class KeptAffinity {
     if (known_) ::sched_setaffinity(0, sizeof(set_), &set_);
   }
 
+  // One that this process may use: processor 0 need not be among them.
+  unsigned first() const {
+    for (unsigned i = 0; known_ && i < CPU_SETSIZE; ++i) {
+      if (CPU_ISSET(i, &set_)) return i;
+    }
+    return 0;
+  }
+
  private:
   cpu_set_t set_;
   bool known_;
 };
 
-std::vector<std::string> arguments_of(const DpdkOptions& options) {
-  std::vector<std::string> result = {"viridian", "--no-pci", "--no-telemetry",
-                                     "--log-level=*:error", "--lcores=0@0"};
+std::vector<std::string> arguments_of(const DpdkOptions& options, unsigned processor) {
+  std::vector<std::string> result = {"viridian", "--no-telemetry", "--log-level=*:error",
+                                     fmt::format("--lcores=0@{}", processor)};
+  if (options.pci.empty()) result.emplace_back("--no-pci");
+  for (const std::string& address : options.pci)
+    result.push_back("--allow=" + address);
   if (options.hugepages) {
     result.emplace_back("--in-memory");
   } else {
@@ -48,7 +59,7 @@ Result<void> start_dpdk(const DpdkOptions& options) {
   static bool started = false;
   if (started) return {};
   const KeptAffinity affinity;
-  std::vector<std::string> texts = arguments_of(options);
+  std::vector<std::string> texts = arguments_of(options, affinity.first());
   std::vector<char*> arguments;
   for (std::string& text : texts)
     arguments.push_back(text.data());

@@ -19,6 +19,7 @@ struct DpdkOptions {
   uint32_t memory_mib = 64;          // for all pools and tables
   bool hugepages = false;            // take them: fails if there are none
   std::vector<std::string> devices;  // --vdev strings: net_af_xdp0,iface=eth1 and the like
+  std::vector<std::string> pci;      // addresses of the PCI devices to take; others stay alone
   std::vector<std::string> more;     // further arguments for rte_eal_init()
 };
 

@@ -21,6 +21,7 @@ constexpr uint32_t kDefaultStormLimit = 10000;  // frames a second, broadcast an
 
 constexpr uint16_t kMaxAclRules = 1024;  // of one port
 
-constexpr uint64_t kIdleSpinNs = 30'000;  // without a frame, before a worker goes to sleep
+constexpr uint64_t kEthdevPollNs = 200'000;  // between two looks at an idle device of DPDK
+constexpr uint64_t kIdleSpinNs = 30'000;     // without a frame, before a worker goes to sleep
 
 }  // namespace viridian::vswitch

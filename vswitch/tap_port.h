@@ -7,11 +7,10 @@
 
 #include <memory>
 #include <string>
-#include <vector>
 
 #include "io/poll_source.h"
 #include "vswitch/switch_port.h"
-#include "vswitch/virtio_header.h"
+#include "vswitch/virtio_frame.h"
 
 namespace viridian::vswitch {
 
@@ -39,20 +38,15 @@ class TapPort final : public SwitchPort {
  private:
   TapPort(io::Reactor& reactor, rte_mempool* pool, UniqueFd fd, std::string name, uint16_t mtu);
 
-  bool refill() noexcept;
   rte_mbuf* read_frame() noexcept;
   bool write_frame(const rte_mbuf& frame) noexcept;
 
-  rte_mempool* pool_;
   UniqueFd fd_;
   std::string name_;
   uint16_t mtu_;
   bool readable_ = true;
   io::PollSource poll_;
-  // A chain that the next frame of any size fits into, and its iovecs behind the header's.
-  std::vector<rte_mbuf*> spare_;
-  std::vector<iovec> parts_;
-  VirtioHeader header_{};
+  FrameRoom room_;
 };
 
 }  // namespace viridian::vswitch

@@ -4,6 +4,7 @@
 #include <rte_mbuf.h>
 #include <sched.h>
 
+#include <cstdlib>
 #include <thread>
 
 namespace viridian::vswitch {
@@ -22,6 +23,20 @@ TEST(Dpdk, LeavesTheProcessorsOfItsCallerAlone) {
   ASSERT_TRUE(start_dpdk());
   ASSERT_EQ(::sched_getaffinity(0, sizeof(after), &after), 0);
   EXPECT_TRUE(CPU_EQUAL(&before, &after));
+}
+
+// In a process of its own, since DPDK starts but once.
+TEST(DpdkDeathTest, StartsWhereProcessorZeroIsNotAllowed) {
+  if (std::thread::hardware_concurrency() < 2) GTEST_SKIP() << "not here: a second processor";
+  GTEST_FLAG_SET(death_test_style, "threadsafe");
+  const auto start = [] {
+    cpu_set_t allowed;
+    if (::sched_getaffinity(0, sizeof(allowed), &allowed) != 0) std::exit(2);
+    CPU_CLR(0, &allowed);
+    if (::sched_setaffinity(0, sizeof(allowed), &allowed) != 0) std::exit(3);
+    std::exit(start_dpdk() ? 0 : 1);
+  };
+  EXPECT_EXIT(start(), testing::ExitedWithCode(0), "");
 }
 
 TEST(Dpdk, AThreadOfOursGetsFramesAndGivesThemBack) {

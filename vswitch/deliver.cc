@@ -19,9 +19,26 @@ uint16_t vlan_in(const rte_mbuf& frame) noexcept { return frame.vlan_tci & kTagV
 
 }  // namespace
 
-void VirtualSwitch::drop(PortState& at, rte_mbuf& frame, DropReason reason) noexcept {
+void VirtualSwitch::count_drop(PortState& at, const rte_mbuf& frame, DropReason reason) noexcept {
   at.counters.dropped(reason).add();
+  if (!at.captured) return;
+  for (Capture* one : captures_) {
+    if (one != nullptr) one->see(at.id, CaptureEvent::kDropped, reason, frame);
+  }
+}
+
+void VirtualSwitch::drop(PortState& at, rte_mbuf& frame, DropReason reason) noexcept {
+  count_drop(at, frame, reason);
   rte_pktmbuf_free(&frame);
+}
+
+void VirtualSwitch::show(const PortState& at, std::span<rte_mbuf* const> frames, CaptureEvent event,
+                         DropReason reason) noexcept {
+  for (Capture* one : captures_) {
+    if (one == nullptr) continue;
+    for (const rte_mbuf* frame : frames)
+      one->see(at.id, event, reason, *frame);
+  }
 }
 
 // What a port can may change at any time: a guest's driver comes, and agrees on its offloads. It is
@@ -100,7 +117,7 @@ void VirtualSwitch::offer(Receivers& receivers, PortState& out, const rte_mbuf& 
     receivers_[receivers.count++] = &out;
   } else {
     ++receivers.refused;
-    out.counters.dropped(reason).add();
+    count_drop(out, frame, reason);
   }
 }
 
@@ -116,14 +133,14 @@ void VirtualSwitch::give(PortState& in, Receivers& receivers, rte_mbuf& frame) n
         receivers_[receivers.count++] = mirror;
       } else {
         ++receivers.refused;
-        mirror->counters.dropped(DropReason::kMtu).add();
+        count_drop(*mirror, frame, DropReason::kMtu);
       }
     }
   }
   const uint32_t tried = receivers.count + receivers.refused;
   if (tried > 1) in.counters.copies.add(tried - 1);
   if (receivers.count == 0) {
-    if (tried == 0) in.counters.dropped(DropReason::kNoReceiver).add();
+    if (tried == 0) count_drop(in, frame, DropReason::kNoReceiver);
     rte_pktmbuf_free(&frame);
     return;
   }
@@ -148,7 +165,7 @@ void VirtualSwitch::append_in_software(PortState& out, rte_mbuf& frame) noexcept
     for (uint32_t i = 0; i < count; ++i) {
       rte_mbuf* segment = pool_ == nullptr ? nullptr : make_segment(frame, i, pool_);
       if (segment == nullptr) {
-        out.counters.dropped(DropReason::kNoBuffer).add();
+        count_drop(out, frame, DropReason::kNoBuffer);
       } else {
         list(out, *segment);
       }
@@ -159,11 +176,9 @@ void VirtualSwitch::append_in_software(PortState& out, rte_mbuf& frame) noexcept
   rte_mbuf* own = &frame;
   if (rte_mbuf_refcnt_read(&frame) != 1) {  // others get it as it is
     own = pool_ == nullptr ? nullptr : rte_pktmbuf_copy(&frame, pool_, 0, UINT32_MAX);
+    if (own == nullptr) count_drop(out, frame, DropReason::kNoBuffer);
     rte_pktmbuf_free(&frame);
-    if (own == nullptr) {
-      out.counters.dropped(DropReason::kNoBuffer).add();
-      return;
-    }
+    if (own == nullptr) return;
   }
   complete_checksums(*own);
   list(out, *own);
@@ -195,6 +210,11 @@ void VirtualSwitch::transmit(PortState& out) noexcept {
     for (uint16_t i = taken; i < count; ++i)
       bytes -= out.waiting[i]->pkt_len;
     out.counters.dropped(DropReason::kPortFull).add(count - taken);
+  }
+  if (out.captured) [[unlikely]] {
+    const std::span<rte_mbuf* const> frames(out.waiting.data(), count);
+    show(out, frames.first(taken), CaptureEvent::kOut);
+    show(out, frames.subspan(taken), CaptureEvent::kDropped, DropReason::kPortFull);
   }
   out.counters.tx_frames.add(taken);
   out.counters.tx_bytes.add(bytes);

@@ -28,12 +28,14 @@ bool VirtualSwitch::turn(uint64_t now_ns) noexcept {
   now_ns_ = now_ns;
   now_s_ = static_cast<uint32_t>(now_ns / kNanosecondsPerSecond);
   throttled_ = false;
+  next_ready_ns_ = kNever;
   bool worked = false;
   contended_ = std::exchange(busy_count_, uint16_t{0}) > 1;
   for (PortState* in : ports_) {
     const uint16_t count = receive(*in);
     if (count == 0) continue;
     worked = true;
+    if (in->captured) show(*in, {burst_.frames.data(), count}, CaptureEvent::kIn);
     forward(*in, count);
   }
   if (worked) finish_round();
@@ -53,7 +55,7 @@ void VirtualSwitch::age_some() noexcept {
 uint16_t VirtualSwitch::receive(PortState& in) noexcept {
   if (in.turn == 0) return in.port->receive(burst_.frames);
   if ((in.turn & kLimited) != 0 && !in.bucket.ready(now_ns_)) {
-    throttled_ = true;
+    next_ready_ns_ = std::min(next_ready_ns_, in.bucket.ready_at_ns());
     return 0;
   }
   if ((in.turn & kWeighted) != 0 && contended_) {

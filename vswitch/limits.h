@@ -1,6 +1,7 @@
 // How much of everything a switch holds and does at most. Settings beyond these are refused.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 
 namespace viridian::vswitch {
@@ -19,7 +20,11 @@ constexpr uint32_t kAgedBucketsPerTurn = 256;  // of the address table, while a 
 
 constexpr uint32_t kDefaultStormLimit = 10000;  // frames a second, broadcast and unknown
 
-constexpr uint16_t kMaxAclRules = 1024;  // of one port
+constexpr unsigned kMaxCaptures = 8;  // at a time, of one switch
+constexpr size_t kCaptureRingBytes = 4U << 20;
+
+constexpr uint16_t kMaxStaticMacs = 256;  // of one port
+constexpr uint16_t kMaxAclRules = 1024;   // of one port
 
 constexpr uint64_t kEthdevPollNs = 200'000;  // between two looks at an idle device of DPDK
 constexpr uint64_t kIdleSpinNs = 30'000;     // without a frame, before a worker goes to sleep

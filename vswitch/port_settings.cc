@@ -22,8 +22,7 @@ Result<void> check_vlan(const std::string& name, const VlanSettings& vlan) {
     return fail(ErrorKind::kInvalidArgument, "port {}: the native vlan is {}; it must be 0 to {}",
                 name, vlan.vlan, kMaxVlan);
   }
-  const bool has_secondary = vlan.mode == VlanMode::kIsolated || vlan.mode == VlanMode::kCommunity;
-  if (has_secondary && (!is_vlan(vlan.secondary) || vlan.secondary == vlan.vlan)) {
+  if (vlan.has_secondary() && (!is_vlan(vlan.secondary) || vlan.secondary == vlan.vlan)) {
     return fail(ErrorKind::kInvalidArgument,
                 "port {}: secondary is {}; it must be 1 to {} and not the primary vlan", name,
                 vlan.secondary, kMaxVlan);
@@ -37,6 +36,26 @@ Result<void> check_vlan(const std::string& name, const VlanSettings& vlan) {
     return fail(ErrorKind::kInvalidArgument,
                 "port {}: allowed has the primary vlan {}; it lists secondary ones", name,
                 vlan.vlan);
+  }
+  return {};
+}
+
+Result<void> check_static_macs(const PortSettings& settings) {
+  if (settings.static_macs.size() > kMaxStaticMacs) {
+    return fail(ErrorKind::kInvalidArgument, "port {}: static_macs has {} addresses, more than {}",
+                settings.name, settings.static_macs.size(), kMaxStaticMacs);
+  }
+  for (const StaticMac& one : settings.static_macs) {
+    if (one.mac.is_multicast() || one.mac.is_zero()) {
+      return fail(ErrorKind::kInvalidArgument,
+                  "port {}: static_macs: {} is not the address of one station", settings.name,
+                  one.mac.to_string());
+    }
+    if (one.vlan > kMaxVlan) {
+      return fail(ErrorKind::kInvalidArgument,
+                  "port {}: static_macs: vlan is {}; it must be 0 to {}", settings.name, one.vlan,
+                  kMaxVlan);
+    }
   }
   return {};
 }
@@ -68,6 +87,28 @@ Result<void> check(const PortSettings& settings) {
     return fail(ErrorKind::kInvalidArgument,
                 "port {}: max_bits_per_second is {}; it must be 0 or at least {}", settings.name,
                 settings.max_bits_per_second, TokenBucket::kLeastBitsPerSecond);
+  }
+  return check_static_macs(settings);
+}
+
+Result<void> check_beside(const PortSettings& settings, const PortSettings& other,
+                          std::string_view switch_name) {
+  if (other.name == settings.name) {
+    return fail(ErrorKind::kInvalidArgument, "port {}: switch {} has a port of this name",
+                settings.name, switch_name);
+  }
+  if (other.role == PortRole::kUplink && settings.role == PortRole::kUplink) {
+    return fail(ErrorKind::kInvalidArgument, "port {}: switch {} has an uplink, port {}",
+                settings.name, switch_name, other.name);
+  }
+  const VlanSettings& a = settings.vlan;
+  const VlanSettings& b = other.vlan;
+  if (a.has_secondary() && b.has_secondary() && a.secondary == b.secondary &&
+      (a.vlan != b.vlan || a.mode != b.mode)) {
+    return fail(ErrorKind::kInvalidArgument,
+                "port {}: secondary {} is used otherwise by port {}; a secondary VLAN has one "
+                "primary and is either isolated or a community",
+                settings.name, a.secondary, other.name);
   }
   return {};
 }

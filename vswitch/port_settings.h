@@ -4,6 +4,7 @@
 
 #include <bitset>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/result.h"
@@ -45,6 +46,10 @@ enum class VlanMode : uint8_t {
 };
 
 struct VlanSettings {
+  bool has_secondary() const noexcept {
+    return mode == VlanMode::kIsolated || mode == VlanMode::kCommunity;
+  }
+
   VlanMode mode = VlanMode::kUntagged;
   uint16_t vlan = 0;
   uint16_t secondary = 0;
@@ -52,6 +57,12 @@ struct VlanSettings {
 };
 
 enum class MirrorMode : uint8_t { kNone, kSource, kDestination };
+
+// An address that stays at a port until the port goes.
+struct StaticMac {
+  MacAddress mac;
+  uint16_t vlan = 0;
+};
 
 struct PortSettings {
   std::string name{};
@@ -73,10 +84,15 @@ struct PortSettings {
 
   MirrorMode mirror = MirrorMode::kNone;
   std::vector<AclRule> acl{};
+  std::vector<StaticMac> static_macs{};
 };
 
 // The first setting that makes no sense, by its name.
 Result<void> check(const PortSettings& settings);
+
+// What the settings of a port must not be because of another's on the same switch.
+Result<void> check_beside(const PortSettings& settings, const PortSettings& other,
+                          std::string_view switch_name);
 
 // A VLAN mode as the data path sees it.
 struct PortVlan {

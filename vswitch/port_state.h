@@ -36,11 +36,6 @@ enum TurnFeature : uint32_t {
   kWeighted = 1U << 1,
 };
 
-struct StaticMac {
-  MacAddress mac;
-  uint16_t vlan;
-};
-
 struct alignas(64) PortState {
   PortState(PortId port_id, SwitchPort& switch_port) : id(port_id), port(&switch_port) {}
 
@@ -53,6 +48,7 @@ struct alignas(64) PortState {
   bool touched = false;  // in this round
   bool live = false;     // its role has a place in this kind of switch
   bool mirrored = false;
+  bool captured = false;  // somebody watches it
   SwitchPort* port;
   uint32_t ingress = 0;  // of IngressFeature
   uint32_t egress = 0;   // of EgressFeature
@@ -79,7 +75,6 @@ struct alignas(64) PortState {
   // Read by control alone.
   PortSettings settings;
   PortFeatures features;
-  std::vector<StaticMac> static_macs;
 };
 
 }  // namespace viridian::vswitch

@@ -18,6 +18,7 @@ class TokenBucket {
   }
   bool limited() const noexcept { return cost_ != 0; }
   bool ready(uint64_t now_ns) const noexcept { return now_ns >= free_at_ns_; }
+  uint64_t ready_at_ns() const noexcept { return free_at_ns_; }
 
   // After the fact, whatever it was: a burst may take more than there is, and waits the longer.
   void take(uint64_t bytes, uint64_t now_ns) noexcept {

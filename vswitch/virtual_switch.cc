@@ -15,10 +15,6 @@ uint64_t steady_now_ns() noexcept {
   return static_cast<uint64_t>(std::chrono::duration_cast<std::chrono::nanoseconds>(now).count());
 }
 
-bool has_secondary(const VlanSettings& vlan) {
-  return vlan.mode == VlanMode::kIsolated || vlan.mode == VlanMode::kCommunity;
-}
-
 }  // namespace
 
 VirtualSwitch::VirtualSwitch(const SwitchSettings& settings, rte_mempool* pool)
@@ -51,35 +47,15 @@ bool VirtualSwitch::has_place(PortRole role) const noexcept {
   return false;
 }
 
-// What one port's settings must not be because of another's.
-Result<void> VirtualSwitch::check_together(const PortSettings& settings, PortId except) const {
-  for (const PortState* other : ports_) {
-    if (other->id == except) continue;
-    const PortSettings& theirs = other->settings;
-    if (theirs.name == settings.name) {
-      return fail(ErrorKind::kInvalidArgument, "port {}: switch {} has a port of this name",
-                  settings.name, settings_.name);
-    }
-    if (theirs.role == PortRole::kUplink && settings.role == PortRole::kUplink) {
-      return fail(ErrorKind::kInvalidArgument, "port {}: switch {} has an uplink, port {}",
-                  settings.name, settings_.name, theirs.name);
-    }
-    const VlanSettings& a = settings.vlan;
-    const VlanSettings& b = theirs.vlan;
-    if (has_secondary(a) && has_secondary(b) && a.secondary == b.secondary &&
-        (a.vlan != b.vlan || a.mode != b.mode)) {
-      return fail(ErrorKind::kInvalidArgument,
-                  "port {}: secondary {} is used otherwise by port {}; a secondary VLAN has one "
-                  "primary and is either isolated or a community",
-                  settings.name, a.secondary, theirs.name);
-    }
-  }
+Result<void> VirtualSwitch::check_together(const PortSettings& settings) const {
+  for (const PortState* other : ports_)
+    VIRIDIAN_TRY(check_beside(settings, other->settings, settings_.name));
   return {};
 }
 
 Result<PortId> VirtualSwitch::add_port(SwitchPort& port, const PortSettings& settings) {
   VIRIDIAN_TRY(check(settings));
-  VIRIDIAN_TRY(check_together(settings, kNoPort));
+  VIRIDIAN_TRY(check_together(settings));
   const auto free = std::find(slots_.begin(), slots_.end(), nullptr);
   if (free == slots_.end()) {
     return fail(ErrorKind::kInvalidArgument, "port {}: switch {} has {} ports already",
@@ -96,10 +72,27 @@ Result<PortId> VirtualSwitch::add_port(SwitchPort& port, const PortSettings& set
 }
 
 Result<void> VirtualSwitch::change_port(PortId id, const PortSettings& settings) {
-  if (port(id) == nullptr) return fail(ErrorKind::kNotFound, "there is no port {}", id);
-  VIRIDIAN_TRY(check(settings));
-  VIRIDIAN_TRY(check_together(settings, id));
-  apply(*slots_[id], settings);
+  return change_ports({{{id, &settings}}});
+}
+
+Result<void> VirtualSwitch::change_ports(std::span<const PortChange> changes) {
+  std::array<const PortSettings*, kMaxPorts> wanted{};
+  for (const PortState* state : ports_)
+    wanted[state->id] = &state->settings;
+  for (const PortChange& change : changes) {
+    if (port(change.id) == nullptr)
+      return fail(ErrorKind::kNotFound, "there is no port {}", change.id);
+    VIRIDIAN_TRY(check(*change.settings));
+    wanted[change.id] = change.settings;
+  }
+  for (const PortChange& change : changes) {
+    for (PortId id = 0; id < kMaxPorts; ++id) {
+      if (wanted[id] == nullptr || id == change.id) continue;
+      VIRIDIAN_TRY(check_beside(*change.settings, *wanted[id], settings_.name));
+    }
+  }
+  for (const PortChange& change : changes)
+    apply(*slots_[change.id], *change.settings);
   return {};
 }
 
@@ -164,7 +157,7 @@ void VirtualSwitch::recompute() noexcept {
   mirrors_.clear();
   for (PortState* state : ports_) {
     const VlanSettings& vlan = state->settings.vlan;
-    if (has_secondary(vlan)) groups[vlan.secondary] = vlan.vlan;
+    if (vlan.has_secondary()) groups[vlan.secondary] = vlan.vlan;
     most_weight_ = std::max(most_weight_, state->settings.weight);
   }
   if (groups != group_of_) macs_.flush_learned();
@@ -176,6 +169,9 @@ void VirtualSwitch::recompute() noexcept {
     set_features(*state);
     if (state->live && state->settings.mirror == MirrorMode::kDestination)
       mirrors_.push_back(state);
+    state->captured = std::any_of(captures_.begin(), captures_.end(), [&](const Capture* one) {
+      return one != nullptr && one->wants(state->id);
+    });
     if (was_live && !state->live) macs_.flush_port(state->id);
     if (!was_live && state->live) place_static(*state);
   }
@@ -184,31 +180,44 @@ void VirtualSwitch::recompute() noexcept {
 void VirtualSwitch::place_static(const PortState& state) noexcept {
   if (!state.live) return;
   if (state.mac_bits != 0) macs_.set_fixed(mac_key(state.mac_bits, state.ingress_group), state.id);
-  for (const StaticMac& one : state.static_macs)
+  for (const StaticMac& one : state.settings.static_macs)
     macs_.set_fixed(mac_key(one.mac.bits(), group_of_[one.vlan]), state.id);
 }
 
 Result<void> VirtualSwitch::add_static_mac(PortId id, const MacAddress& mac, uint16_t vlan) {
   if (port(id) == nullptr) return fail(ErrorKind::kNotFound, "there is no port {}", id);
-  if (mac.is_multicast() || mac.is_zero()) {
-    return fail(ErrorKind::kInvalidArgument, "{} is not the address of one station",
-                mac.to_string());
-  }
-  if (vlan > kMaxVlan)
-    return fail(ErrorKind::kInvalidArgument, "vlan is {}; it must be 0 to {}", vlan, kMaxVlan);
+  PortSettings settings = slots_[id]->settings;
+  settings.static_macs.push_back({mac, vlan});
+  VIRIDIAN_TRY(check(settings));
   PortState& state = *slots_[id];
   if (state.live && !macs_.set_fixed(mac_key(mac.bits(), group_of_[vlan]), id)) {
     return fail(ErrorKind::kInvalidArgument, "switch {} has no room for {}", settings_.name,
                 mac.to_string());
   }
-  state.static_macs.push_back({mac, vlan});
+  state.settings = std::move(settings);
   return {};
+}
+
+Result<void> VirtualSwitch::add_capture(Capture& capture) {
+  const auto free = std::find(captures_.begin(), captures_.end(), nullptr);
+  if (free == captures_.end()) {
+    return fail(ErrorKind::kInvalidArgument, "switch {} has {} captures already", settings_.name,
+                kMaxCaptures);
+  }
+  *free = &capture;
+  recompute();
+  return {};
+}
+
+void VirtualSwitch::remove_capture(Capture& capture) noexcept {
+  std::replace(captures_.begin(), captures_.end(), &capture, static_cast<Capture*>(nullptr));
+  recompute();
 }
 
 bool VirtualSwitch::arm_all() noexcept {
   armed_ = true;
   for (PortState* state : ports_) {
-    if (state->port->arm()) continue;
+    if (is_waiting(*state) || state->port->arm()) continue;
     disarm_all();
     return false;
   }
@@ -221,6 +230,11 @@ void VirtualSwitch::disarm_all() noexcept {
     state->port->disarm();
 }
 
+// A port that waits for its bandwidth is not asked, whatever it has: the timer wakes its worker.
+bool VirtualSwitch::is_waiting(const PortState& state) const noexcept {
+  return (state.turn & kLimited) != 0 && !state.bucket.ready(now_ns_);
+}
+
 bool VirtualSwitch::poll() noexcept {
   const uint64_t now_ns = steady_now_ns();
   if (armed_) disarm_all();
@@ -229,6 +243,10 @@ bool VirtualSwitch::poll() noexcept {
     return true;
   }
   if (throttled_ || now_ns - last_work_ns_ < kIdleSpinNs) return true;
+  if (next_ready_ns_ != kNever) {
+    if (timer_ == nullptr || next_ready_ns_ - now_ns < kIdleSpinNs) return true;
+    timer_->set(std::chrono::nanoseconds(next_ready_ns_ - now_ns));
+  }
   return !arm_all();
 }
 

@@ -16,12 +16,18 @@
 #include <span>
 #include <vector>
 
-#include "io/reactor.h"
+#include "io/timer_source.h"
+#include "vswitch/capture.h"
 #include "vswitch/dpdk.h"
 #include "vswitch/explanation.h"
 #include "vswitch/port_state.h"
 
 namespace viridian::vswitch {
+
+struct PortChange {
+  PortId id;
+  const PortSettings* settings;
+};
 
 class VirtualSwitch : public io::Poller {
  public:
@@ -34,15 +40,29 @@ class VirtualSwitch : public io::Poller {
 
   // `port` must outlive its stay in the switch. An error changes nothing.
   Result<PortId> add_port(SwitchPort& port, const PortSettings& settings);
-  // All of them at once, between two bursts.
+  // All of them at once, between two bursts. Of several ports: they are checked as they will be.
   Result<void> change_port(PortId id, const PortSettings& settings);
+  Result<void> change_ports(std::span<const PortChange> changes);
   void remove_port(PortId id) noexcept;
 
   // Ports whose role has no place in the new kind stay, but are not connected.
   void set_kind(SwitchKind kind) noexcept;
   SwitchKind kind() const noexcept { return settings_.kind; }
 
-  // An address that stays at a port until the port goes. kNotFound, kInvalidArgument.
+  void set_max_age_s(uint32_t seconds) noexcept {
+    settings_.mac_age_s = seconds;
+    macs_.set_max_age_s(seconds);
+  }
+
+  // With a timer, a worker sleeps while a port waits for its bandwidth; without, it spins. The
+  // timer is of the same reactor, runs, and wakes by expiring; null: none any more.
+  void use_timer(io::TimerSource* timer) noexcept { timer_ = timer; }
+
+  // The capture must outlive its stay. kInvalidArgument: there are kMaxCaptures.
+  Result<void> add_capture(Capture& capture);
+  void remove_capture(Capture& capture) noexcept;
+
+  // An address that stays at a port until the port goes or changes: one more of its static_macs.
   Result<void> add_static_mac(PortId id, const MacAddress& mac, uint16_t vlan);
 
   const PortState* port(PortId id) const noexcept;  // null: there is none
@@ -82,13 +102,14 @@ class VirtualSwitch : public io::Poller {
   };
 
   // virtual_switch.cc
-  Result<void> check_together(const PortSettings& settings, PortId except) const;
+  Result<void> check_together(const PortSettings& settings) const;
   void apply(PortState& state, const PortSettings& settings);
   void recompute() noexcept;
   void set_features(PortState& state) const noexcept;
   static void set_capabilities(PortState& state, const PortFeatures& features) noexcept;
   void place_static(const PortState& state) noexcept;
   bool has_place(PortRole role) const noexcept;
+  bool is_waiting(const PortState& state) const noexcept;
   bool arm_all() noexcept;
   void disarm_all() noexcept;
 
@@ -118,8 +139,11 @@ class VirtualSwitch : public io::Poller {
   void append(PortState& out, rte_mbuf& frame) noexcept;
   void append_in_software(PortState& out, rte_mbuf& frame) noexcept;
   void list(PortState& out, rte_mbuf& frame) noexcept;
-  static void transmit(PortState& out) noexcept;
-  static void drop(PortState& at, rte_mbuf& frame, DropReason reason) noexcept;
+  void transmit(PortState& out) noexcept;
+  void drop(PortState& at, rte_mbuf& frame, DropReason reason) noexcept;
+  void count_drop(PortState& at, const rte_mbuf& frame, DropReason reason) noexcept;
+  void show(const PortState& at, std::span<rte_mbuf* const> frames, CaptureEvent event,
+            DropReason reason = DropReason::kNone) noexcept;
 
   SwitchSettings settings_;
   uint64_t now_ns_ = 0;
@@ -128,7 +152,11 @@ class VirtualSwitch : public io::Poller {
   uint32_t aged_buckets_ = 0;  // of this second's sweep
   uint64_t last_work_ns_ = 0;
   bool armed_ = false;
-  bool throttled_ = false;  // a port was not asked, so this turn says nothing about idleness
+  static constexpr uint64_t kNever = UINT64_MAX;
+  uint64_t next_ready_ns_ = kNever;  // of the ports that wait for bandwidth, the first
+  io::TimerSource* timer_ = nullptr;
+  std::array<Capture*, kMaxCaptures> captures_{};
+  bool throttled_ = false;  // a port waits for its share, so this turn says nothing about idleness
   bool contended_ = false;  // several ports had frames in the last round
   uint16_t busy_count_ = 0;
   uint16_t most_weight_ = 0;

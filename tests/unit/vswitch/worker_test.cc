@@ -94,5 +94,32 @@ TEST(Worker, PortsComeAndGoAndNobodyElseLosesAFrame) {
   (*reactor)->detach(bridge);
 }
 
+TEST(Worker, SleepsWhileAPortWaitsForItsBandwidth) {
+  auto reactor = std::move(*io::Reactor::create());
+  auto timer = std::move(*io::TimerSource::create(
+      *reactor, [](void*) noexcept {}, nullptr));
+  timer->start();
+  VirtualSwitch bridge({}, test_pool());
+  bridge.use_timer(timer.get());
+  fakes::FakePort slow(test_pool());
+  fakes::FakePort listener(test_pool());
+  // A frame of 60 bytes takes 7.5 ms, so the worker turns for the rest of it or sleeps.
+  ASSERT_TRUE(bridge.add_port(slow, {.name = "slow", .max_bits_per_second = 64'000}));
+  ASSERT_TRUE(bridge.add_port(listener, {.name = "listener"}));
+  for (int i = 0; i < 8; ++i)
+    slow.bring(fakes::ethernet(kBroadcast, station(1)));
+  reactor->attach(bridge);
+  reactor->turn(false);
+  slow.bring(fakes::ethernet(kBroadcast, station(1)));
+  const auto slept = [&] { return listener.armed; };
+  reactor->run_until(slept);
+  EXPECT_FALSE(slow.armed);  // it has a frame, and must not wake its worker with it
+  EXPECT_EQ(listener.taken_count(), 8U);
+  reactor->run_until([&] { return listener.taken_count() == 9; });
+  reactor->detach(bridge);
+  timer->stop();
+  reactor->run_until([&] { return timer->stopped(); });
+}
+
 }  // namespace
 }  // namespace viridian::vswitch

@@ -1,15 +1,15 @@
-#include "vmm-minimal/reactor_thread.h"
+#include "io/reactor_thread.h"
 
 #include <gtest/gtest.h>
 
-namespace viridian::vmm {
+namespace viridian::io {
 namespace {
 
-struct Mark : io::Completion {
+struct Mark : Completion {
   std::thread::id where;
   std::atomic<bool> ran{false};
   Mark() {
-    run = [](io::Completion& self) noexcept {
+    run = [](Completion& self) noexcept {
       auto& mark = static_cast<Mark&>(self);
       mark.where = std::this_thread::get_id();
       mark.ran.store(true);
@@ -35,7 +35,7 @@ TEST(ReactorThread, TaskMayTurnTheReactorItself) {
   ASSERT_TRUE(thread);
   Mark mark;
   (*thread)->call([&] {
-    io::Reactor& reactor = (*thread)->reactor();
+    Reactor& reactor = (*thread)->reactor();
     reactor.defer(mark);
     reactor.run_until([&] { return mark.ran.load(); });
   });
@@ -60,4 +60,4 @@ TEST(ReactorThread, ManyTasksFromSeveralThreadsAllRun) {
 }
 
 }  // namespace
-}  // namespace viridian::vmm
+}  // namespace viridian::io

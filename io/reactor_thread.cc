@@ -1,12 +1,12 @@
-#include "vmm-minimal/reactor_thread.h"
+#include "io/reactor_thread.h"
 
 #include <pthread.h>
 
-namespace viridian::vmm {
+namespace viridian::io {
 
 Result<std::unique_ptr<ReactorThread>> ReactorThread::start(const char* name) {
   std::unique_ptr<ReactorThread> thread(new ReactorThread);
-  auto reactor = io::Reactor::create();
+  auto reactor = Reactor::create();
   if (!reactor) return Unexpected(reactor.error());
   thread->reactor_ = std::move(*reactor);
   thread->thread_ = std::thread([self = thread.get(), name] {
@@ -54,4 +54,4 @@ void ReactorThread::loop() {
   }
 }
 
-}  // namespace viridian::vmm
+}  // namespace viridian::io

@@ -8,10 +8,13 @@ import json
 import os
 import pathlib
 import random
+import select
 import shutil
+import socket
 import subprocess
 import sys
 import tempfile
+import threading
 
 MIB = 1 << 20
 SKIP = 77
@@ -64,6 +67,14 @@ class Work:
 
     def json(self, *arguments, **how):
         return json.loads(self.vhdtool(*arguments, "--json", **how))
+
+    def failure(self, *arguments, status=1, **environment):
+        """The line that a command says."""
+        done = subprocess.run([self.tool, *map(str, arguments)], capture_output=True, timeout=120,
+                              env=os.environ | environment, check=False)
+        said = done.stderr.decode()
+        expect(done.returncode == status and said.count("\n") == 1, f"{arguments}: {said}")
+        return said
 
     def disk_of(self, path):
         return self.vhdtool("convert", "--to", "raw", path, "-")
@@ -190,8 +201,8 @@ class Served:
         self.process = subprocess.Popen([work.tool, "serve", *map(str, arguments)],
                                         stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
         self.uri = self.process.stdout.readline().decode().strip()
-        socket = pathlib.Path(self.uri.partition("socket=")[2])
-        while not socket.exists():  # nbdkit makes it when it is ready, or ends
+        path = pathlib.Path(self.uri.partition("socket=")[2])
+        while not path.exists():  # nbdkit makes it when it is ready, or ends
             expect(self.process.poll() is None, "the server runs")
 
     def __enter__(self):
@@ -233,6 +244,85 @@ def case_clients_read_and_write_a_served_disk(work):
         run("nbdcopy", work.path("new.img"), uri)
     work.vhdtool("check", image)
     expect(work.disk_of(image) == bytes(changed), "and is in the image")
+
+
+class HangsUp(threading.Thread):
+    """Between a client and a server until this many bytes went to the client; then it hangs up.
+    Takes one connection, and leaves others waiting, as qemu-nbd does."""
+
+    def __init__(self, path, server, after):
+        super().__init__(daemon=True)
+        self.listener = socket.socket(socket.AF_UNIX)
+        self.listener.bind(str(path))
+        self.listener.listen()
+        self.server, self.left = str(server), after
+        self.start()
+
+    def run(self):
+        client, _ = self.listener.accept()
+        with self.listener, client, socket.socket(socket.AF_UNIX) as server:
+            server.connect(self.server)
+            while self.left > 0:
+                for ready in select.select([client, server], [], [])[0]:
+                    data = ready.recv(65536)
+                    if not data:
+                        return
+                    (server if ready is client else client).sendall(data)
+                    self.left -= len(data) if ready is server else 0
+
+
+def case_other_formats_are_read(work):
+    need("qemu-img", "qemu-nbd")
+    for format_ in ("qcow2", "vmdk", "vhdx", "vdi"):
+        foreign, image = work.path(f"disk.{format_}"), work.path(f"{format_}.vhd")
+        run("qemu-img", "convert", "-f", "raw", "-O", format_, work.raw, foreign)
+        work.vhdtool("convert", foreign, image)
+        work.vhdtool("check", image)
+        got = work.disk_of(image)
+        expect(got[:SIZE] == work.bytes and not got[SIZE:].strip(b"\0"), f"{format_} is read")
+        run("qemu-img", "compare", "-f", format_, "-F", "vpc", foreign, image)
+    renamed = work.path("disk.of.another.name")
+    work.path("disk.qcow2").rename(renamed)
+    measured = work.json("measure", "--from", "qcow2", renamed)
+    expect(measured["required_bytes"] == work.path("qcow2.vhd").stat().st_size, "measured too")
+    work.vhdtool("convert", "--from", "qcow2", "--to", "raw", renamed, work.path("x"))
+    expect(work.path("x").read_bytes() == work.bytes, "--from names the format")
+    # By its name it is a raw disk, and that is said.
+    said = work.failure("convert", "--to", "raw", renamed, work.path("as-raw"), status=0)
+    expect("--from qcow2" in said, said)
+    expect(work.path("as-raw").read_bytes() == renamed.read_bytes(), "nothing is guessed")
+
+
+def case_sources_that_fail_are_named(work):
+    need("qemu-img", "qemu-nbd")
+    before = set(os.listdir(work.folder))
+    new = work.path("new.vhd")
+    work.path("wrong.qcow2").write_bytes(bytes(MIB))
+    said = work.failure("convert", work.path("wrong.qcow2"), new)
+    expect("wrong.qcow2" in said and "not in qcow2 format" in said, said)
+    expect("Unknown driver 'none'" in work.failure("convert", "--from", "none", work.raw, new), "")
+    expect("qemu-utils" in work.failure("convert", work.path("wrong.qcow2"), new, PATH="/none"), "")
+    expect("neither" in work.failure("convert", "--from", "qcow2", "/dev/null", new), "no device")
+    for source in (work.path("missing.qcow2"), "nbd+unix:///?socket=/none", "nbd://127.0.0.1:1/"):
+        expect(str(source) in work.failure("convert", source, new), f"{source}")
+    work.failure("convert", "--from", "raw", "nbd://127.0.0.1:1/", new)
+    work.path("wrong.qcow2").unlink()
+    expect(set(os.listdir(work.folder)) == before, "nothing is left behind")
+
+
+def case_servers_are_read(work):
+    need("qemu-nbd", "nbdkit")
+    image, new = work.path("disk.vhd"), work.path("new.vhd")
+    work.vhdtool("convert", work.raw, image)
+    with Served(work, "--read-only", "--socket", work.path("s"), image) as uri:
+        expect(work.disk_of(uri) == work.bytes, "a server's disk is read")
+        expect(work.json("measure", uri)["required_bytes"] == image.stat().st_size, "its holes too")
+        for after in (0, 100, 2 * MIB):  # before and during the greeting, and in the data
+            path = work.path(f"hangs-up-after-{after}")
+            HangsUp(path, work.path("s"), after)
+            said = work.failure("convert", f"nbd+unix:///?socket={path}", new)
+            expect(str(path) in said and not new.exists(), said)
+        expect("hung up" in said, said)
 
 
 def case_mounted_disk_is_a_file(work):

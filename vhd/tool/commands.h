@@ -55,6 +55,7 @@ Result<void> run_info(const InfoCommand& command);
 struct ConvertCommand {
   std::string source;
   std::string target;
+  std::string from;  // a format that qemu-nbd reads; empty: by the name
   ImageType type = ImageType::kDynamic;
   CreateOptions options;  // without the size
   OpenPolicy policy;
@@ -63,11 +64,13 @@ struct ConvertCommand {
   bool in_place = false;  // raw to fixed or back, by the footer alone
   bool json = false;
 };
-// "-" as source or target: standard input or output, with options.size_bytes if it is known.
+// An NBD URI is a source too. "-" as source or target: standard input or output, with
+// options.size_bytes if it is known.
 Result<void> run_convert(const ConvertCommand& command);
 
 struct MeasureCommand {
   std::string source;  // empty: of a disk of options.size_bytes
+  std::string from;    // as of convert
   ImageType type = ImageType::kDynamic;
   CreateOptions options;
   OpenPolicy policy;

@@ -121,7 +121,11 @@ void print_result(const ConvertCommand& command, const Converted& result, double
 Result<void> run_convert(const ConvertCommand& command) {
   if (command.in_place) return convert_in_place(command);
   const auto start = std::chrono::steady_clock::now();
-  auto source = open_source(command);
+  auto source = open_source({.name = command.source,
+                             .from = command.from,
+                             .policy = command.policy,
+                             .direct = command.direct,
+                             .pipe_bytes = command.options.size_bytes});
   if (!source) return Unexpected(std::move(source).error());
   NewFile file;
   if (command.target != kPipe) {

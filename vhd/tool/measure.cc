@@ -3,8 +3,8 @@
 #include "vhd/tool/commands.h"
 #include "vhd/tool/copy.h"
 #include "vhd/tool/dynamic_target.h"
-#include "vhd/tool/image_source.h"
 #include "vhd/tool/json.h"
+#include "vhd/tool/open_source.h"
 #include "vhd/tool/size_text.h"
 
 namespace viridian::vhd::tool {
@@ -80,11 +80,15 @@ Result<Sizes> measure(const MeasureCommand& command, DiskSource* source) {
 }  // namespace
 
 Result<void> run_measure(const MeasureCommand& command) {
-  std::unique_ptr<ImageSource> source;
+  std::unique_ptr<DiskSource> source;
+  if (command.source == "-") {
+    return fail(ErrorKind::kInvalidArgument, "standard input: can be read once only; name a file");
+  }
   if (!command.source.empty()) {
-    auto opened = ImageSource::open(command.source, command.policy, false);
+    auto opened =
+        open_source({.name = command.source, .from = command.from, .policy = command.policy});
     if (!opened) return Unexpected(std::move(opened).error());
-    source = std::move(*opened);
+    source = std::move(opened->disk);
   }
   const auto sizes = measure(command, source.get());
   if (!sizes) return Unexpected(sizes.error());

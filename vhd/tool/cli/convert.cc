@@ -22,9 +22,16 @@ void add_convert(CommandLine& line) {
       "nothing\n"
       "  vhdtool convert --to raw today.vhd - | zstd > disk.zst\n"
       "  zstdcat disk.zst | vhdtool convert --size 20G - disk.vhd\n"
-      "'-' is standard input or output: a raw disk comes in, a raw or fixed image goes out.");
-  app.add_option("source", command.source, "The image to read")->required();
+      "  vhdtool convert disk.qcow2 disk.vhd\n"
+      "  vhdtool convert nbd://server/export disk.vhd\n"
+      "'-' is standard input or output: a raw disk comes in, a raw or fixed image goes out.\n"
+      "qcow2, vmdk, vhdx and vdi files are read through qemu-nbd, with the backing files they\n"
+      "name, wherever those lie: only for files that you trust.");
+  app.add_option("source", command.source, "The image to read, or an NBD server's URI")->required();
   app.add_option("target", command.target, "The new file")->required();
+  app.add_option("--from", command.from,
+                 "Format of the source that qemu-nbd reads: qcow2, vmdk, vhdx ...; without it, by "
+                 "the name's ending");
   add_choice(app, "--to", command.type, kTypes, "Kind of the new image");
   app.add_option("--size", command.options.size_bytes, "What standard input will give, in bytes")
       ->transform(size_validator());

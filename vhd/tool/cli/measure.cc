@@ -22,6 +22,7 @@ void add_measure(CommandLine& line) {
   auto* size = app.add_option("--size", command.options.size_bytes, "An empty disk of this size")
                    ->transform(size_validator());
   source->excludes(size);
+  app.add_option("--from", command.from, "Format of the source that qemu-nbd reads, as of convert");
   add_choice(app, "--to", command.type, kTypes, "Kind of the new image");
   add_new_image(app, command.options);
   add_policy(app, command.policy);

@@ -194,6 +194,30 @@ def case_dd_reads_and_writes_ranges(work):
     work.vhdtool("dd", "read", image, out, "--length", 512, status=1)
 
 
+def case_a_parent_is_written_only_when_that_is_asked(work):
+    need("nbdkit", "qemu-io")
+    parent, data = work.path("parent.vhd"), b"\x31" * 512
+    work.vhdtool("convert", "--to", "fixed", work.raw, parent)
+    work.vhdtool("snapshot", parent, work.path("child.vhd"))
+    before = parent.read_bytes()
+    (folder := work.path("mnt")).mkdir()
+    said = [work.failure("serve", "--socket", work.path("s"), parent),
+            work.failure("mount", parent, folder),
+            work.failure("dd", "write", parent, work.path("child.vhd")),
+            work.failure("convert", "--in-place", "--to", "raw", parent, work.path("x"))]
+    for line in said:
+        expect("child.vhd" in line and "--write-parent" in line, line)
+    expect(parent.read_bytes() == before, "nothing was written")
+    work.vhdtool("dd", "write", "--write-parent", parent, stdin=data)
+    expect(work.vhdtool("dd", "read", parent, "--length", 512) == data, "dd writes")
+    with Served(work, "--read-only", "--socket", work.path("r"), parent):
+        pass  # reading needs no leave
+    with Served(work, "--write-parent", "--socket", work.path("s"), parent) as uri:
+        run("qemu-io", "-f", "raw", "-c", "write -P 0x32 0 512", "-c", "flush", uri)
+    work.vhdtool("convert", "--write-parent", "--in-place", "--to", "raw", parent, work.path("x"))
+    expect(work.path("x").read_bytes()[:512] == b"\x32" * 512, "a server and convert do, too")
+
+
 class Served:
     """A server that is stopped when the case ends."""
 

@@ -2,7 +2,7 @@
 // a guest's disk. nbdkit-plugin(3).
 //
 //   nbdkit viridian file=disk.vhd [format=vhd|raw] [cache=none|writeback] [readonly=true]
-//          [allow-parent-outside=true] [parent=FILE]
+//          [allow-parent-outside=true] [parent=FILE] [write-parent=true]
 //
 // nbdkit calls from as many threads as clients have requests; all go to one disk on one thread, so
 // a flush on one connection covers the writes of all. The plugin's state is global because nbdkit's
@@ -68,6 +68,8 @@ int config(const char* key, const char* value) {
     options.cache = text == "none" ? io::CacheMode::kNone : io::CacheMode::kWriteback;
   } else if (name == "readonly") {
     return set_flag(key, value, options.read_only);
+  } else if (name == "write-parent") {
+    return set_flag(key, value, options.policy.write_parent);
   } else if (name == "allow-parent-outside") {
     return set_flag(key, value, options.policy.allow_parent_outside);
   } else {
@@ -207,7 +209,8 @@ nbdkit_plugin make_plugin() {
       "cache=none|writeback           past the host's page cache, or through it\n"
       "readonly=true                  let nobody write; others may read the image meanwhile\n"
       "parent=IMAGE                   its parent, instead of the one that it names\n"
-      "allow-parent-outside=true      follow parents out of their child's folder";
+      "allow-parent-outside=true      follow parents out of their child's folder\n"
+      "write-parent=true              write although the image is the parent of another one";
   plugin.magic_config_key = "file";
   plugin.config = config;
   plugin.config_complete = config_complete;

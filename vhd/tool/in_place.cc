@@ -9,6 +9,7 @@
 
 #include "base/checked.h"
 #include "vhd/chain.h"
+#include "vhd/children.h"
 #include "vhd/control_io.h"
 #include "vhd/footer_search.h"
 #include "vhd/lock.h"
@@ -97,6 +98,7 @@ Result<void> convert_in_place(const ConvertCommand& command) {
   auto link = open_image(command.source, Access::kReadWrite, policy);
   if (!link) return Unexpected(std::move(link).error());
   VIRIDIAN_TRY(lock_image(link->fd.get(), command.source, LockMode::kWrite));
+  if (!command.policy.write_parent) VIRIDIAN_TRY(refuse_parent(command.source));
   const auto file = view_file(link->fd.get(), command.source);
   if (!file) return Unexpected(file.error());
   if (file->is_block_device) {

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "vhd/chain.h"
+#include "vhd/children.h"
 #include "vhd/tool/commands.h"
 #include "vhd/tool/json.h"
 
@@ -37,6 +38,7 @@ void add_image(const ServeCommand& command, Arguments& arguments) {
   arguments.push_back(fmt::format("format={}", text_of(command.policy.format)));
   arguments.push_back(fmt::format("cache={}", command.direct ? "none" : "writeback"));
   if (command.read_only) arguments.emplace_back("readonly=true");
+  if (command.policy.write_parent) arguments.emplace_back("write-parent=true");
   if (command.policy.allow_parent_outside) arguments.emplace_back("allow-parent-outside=true");
   if (!command.policy.parent_override.empty()) {
     arguments.push_back("parent=" + command.policy.parent_override);
@@ -61,7 +63,10 @@ Result<void> become(const Arguments& arguments, const char* package) {
 Result<void> check_image(const ServeCommand& command) {
   const auto chain = open_chain(command.image, Access::kReadOnly, command.policy);
   if (!chain) return Unexpected(chain.error());
-  if (!chain->front().image.read_only || command.read_only) return {};
+  if (command.read_only) return {};
+  if (!chain->front().image.read_only) {
+    return command.policy.write_parent ? Result<void>() : refuse_parent(command.image);
+  }
   return fail(ErrorKind::kInvalidArgument, "{}: opens for reading only; add --read-only",
               command.image);
 }

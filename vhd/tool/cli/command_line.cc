@@ -64,7 +64,8 @@ void add_policy(CLI::App& app, OpenPolicy& policy) {
 
 void add_write_parent(CLI::App& app, OpenPolicy& policy) {
   app.add_flag("--write-parent", policy.write_parent,
-               "Write although another image in the folder has this one as its parent");
+               "Write although another image in the folder has this one as its parent: that one is "
+               "damaged by it");
 }
 
 void add_new_image(CLI::App& app, CreateOptions& options) {

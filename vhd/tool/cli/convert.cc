@@ -42,6 +42,7 @@ void add_convert(CommandLine& line) {
   app.add_flag(
       "!--no-sync", command.sync,
       "Do not wait until the new image is on the disk: a power cut may leave a part of it");
+  add_write_parent(app, command.policy);
   add_policy(app, command.policy);
   add_json(app, command.json);
 }

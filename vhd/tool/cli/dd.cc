@@ -27,6 +27,7 @@ void add_dd(CommandLine& line) {
   app.add_option("--length", command.length, "How many bytes; without it, all there are")
       ->transform(size_validator());
   app.add_flag("--force", command.replace, "Replace an existing file when reading");
+  add_write_parent(app, command.policy);
   add_policy(app, command.policy);
   add_json(app, command.json);
 }

@@ -10,7 +10,8 @@ void add_shared(CLI::App& app, ServeCommand& command) {
   add_choice(app, "--format", command.policy.format, kFormats, "Format of the image");
   app.add_option("--parent", command.policy.parent_override,
                  "The parent of a differencing image, instead of the one it names");
-  app.add_flag("--allow-parent-outside", command.policy.allow_parent_outside,
+  add_write_parent(app, command.policy);
+  app.add_flag("--allow-parent,--allow-parent-outside", command.policy.allow_parent_outside,
                "Follow parents out of their child's folder: only for images that you trust");
 }
 

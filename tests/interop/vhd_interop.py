@@ -71,8 +71,8 @@ class Work:
     def info(self, path):
         return json.loads(run(self.tool, "info", "--json", path))
 
-    def children(self, name, depth):
-        """A chain whose leaf reads as the raw disk, which changes on the way."""
+    def children(self, name, depth, unit=512):
+        """A chain whose leaf reads as the raw disk, which changes on the way, by whole units."""
         path = self.convert(self.raw, f"{name}-base.vhd")
         chance = random.Random(depth)
         for level in range(depth):
@@ -80,8 +80,8 @@ class Work:
             run(self.tool, "snapshot", path, child)
             path = child
             for _ in range(3):
-                length = chance.choice([512, 4096, 65536])
-                offset = chance.randrange((self.size - length) // 512) * 512
+                length = max(unit, chance.choice([512, 4096, 65536]))
+                offset = chance.randrange((self.size - length) // unit) * unit
                 data = self.folder / "piece"
                 data.write_bytes(chance.randbytes(length))
                 run(self.image_write, path, offset, data)
@@ -146,27 +146,21 @@ def case_libvhdi_reads_ours(work):
 
 
 def case_libvhdi_reads_our_bytes(work):
-    try:
-        import pyvhdi
-    except ImportError:
-        print("missing: python3-libvhdi")
-        sys.exit(SKIP)
-    for path in (work.convert(work.raw, "b-fixed.vhd", "fixed"),
-                 work.convert(work.raw, "b-dynamic.vhd"), work.children("vhdi-bytes", 3)):
-        chain = [pyvhdi.file()]
-        chain[0].open(str(path))
-        while chain[-1].get_parent_filename():
-            name = chain[-1].get_parent_filename().replace("\\", "/").split("/")[-1]
-            parent = pyvhdi.file()
-            parent.open(str(work.folder / name))
-            chain.append(parent)
-        for child, parent in reversed(list(zip(chain, chain[1:]))):
-            child.set_parent(parent)
-        with open(work.raw, "rb") as raw:
-            for offset in range(0, work.size, 4 * MIB):
-                wanted = raw.read(4 * MIB)
-                if chain[0].read_buffer_at_offset(len(wanted), offset) != wanted:
-                    sys.exit(f"{path}: libvhdi reads other bytes in the 4 MiB at {offset}")
+    python = "/usr/bin/python3"  # Debian's own: see libvhdi_read.py
+    need(python)
+    reader = pathlib.Path(__file__).parent / "libvhdi_read.py"
+    for make in (lambda: work.convert(work.raw, "b-fixed.vhd", "fixed"),
+                 lambda: work.convert(work.raw, "b-dynamic.vhd"),
+                 # Changes the raw disk, too. By 8 sectors, since libvhdi 20210425 takes a run of
+                 # present sectors to last until the end of its bitmap's byte.
+                 lambda: work.children("vhdi-bytes", 3, 8 * 512)):
+        path = make()
+        done = subprocess.run([python, reader, path], capture_output=True, timeout=120, check=False)
+        if done.returncode == SKIP:
+            print(done.stderr.decode())
+            sys.exit(SKIP)
+        if done.returncode != 0 or done.stdout != work.raw.read_bytes():
+            sys.exit(f"{path}: libvhdi reads other bytes\n{done.stderr.decode()}")
 
 
 def hold_open(command, ready):

@@ -11,6 +11,7 @@
 #include <string>
 #include <vector>
 
+#include "netvsp/flow_hash.h"
 #include "netvsp/limits.h"
 #include "netvsp/ndis_spec.h"
 #include "netvsp/rndis_protocol.h"
@@ -37,7 +38,7 @@ struct Offloads {
 struct Scaling {
   bool enabled = false;
   std::array<uint16_t, kHashTableEntries> table{};  // of channels
-  std::array<uint8_t, kHashKeyBytes> key{};
+  HashKey key;
 };
 
 class Control {

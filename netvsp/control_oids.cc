@@ -282,7 +282,7 @@ uint32_t Control::set_scaling(std::span<const std::byte> info) noexcept {
   if ((flags & kScaleKeyUnchanged) == 0) {
     const auto key = part(info, parameters->key_offset, parameters->key_bytes);
     if (!key || key->size() != kHashKeyBytes) return rndis_status::kInvalidData;
-    std::memcpy(scaling.key.data(), key->data(), key->size());
+    std::memcpy(scaling.key.bytes.data(), key->data(), key->size());
   }
   scaling.enabled = true;
   scaling_ = scaling;

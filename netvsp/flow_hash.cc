@@ -36,8 +36,7 @@ void add_ports(const rte_mbuf& frame, uint32_t at, Tuple& tuple) noexcept {
 
 }  // namespace
 
-std::optional<uint32_t> flow_hash(const rte_mbuf& frame,
-                                  std::span<const uint8_t, kHashKeyBytes> key) noexcept {
+std::optional<uint32_t> flow_hash(const rte_mbuf& frame, const HashKey& key) noexcept {
   Tuple tuple;
   if (frame.data_len < kEthernetHeaderBytes + sizeof(rte_ipv4_hdr)) return {};
   const auto* ethernet = rte_pktmbuf_mtod(&frame, const rte_ether_hdr*);
@@ -57,7 +56,7 @@ std::optional<uint32_t> flow_hash(const rte_mbuf& frame,
   } else {
     return {};
   }
-  return rte_softrss(tuple.words.data(), tuple.count, key.data());
+  return rte_softrss(tuple.words.data(), tuple.count, key.bytes.data());
 }
 
 }  // namespace viridian::netvsp

@@ -4,16 +4,20 @@
 
 #include <rte_mbuf.h>
 
+#include <array>
 #include <cstdint>
 #include <optional>
-#include <span>
 
 #include "netvsp/limits.h"
 
 namespace viridian::netvsp {
 
+// Aligned, since DPDK's hash reads it as words.
+struct HashKey {
+  alignas(uint32_t) std::array<uint8_t, kHashKeyBytes> bytes{};
+};
+
 // Nothing if the frame is neither IPv4 nor IPv6.
-std::optional<uint32_t> flow_hash(const rte_mbuf& frame,
-                                  std::span<const uint8_t, kHashKeyBytes> key) noexcept;
+std::optional<uint32_t> flow_hash(const rte_mbuf& frame, const HashKey& key) noexcept;
 
 }  // namespace viridian::netvsp

@@ -1,38 +1,32 @@
 // Requests to a disk, cut at every moment: after each cut the image opens without repair, what was
 // flushed is there, and a sector that was not flushed is as it was or as it was written, never
-// another's. At least 100,000 states; VIRIDIAN_CRASH_FACTOR=10 makes it ten times as many.
+// another's. At least 100,000 states; VIRIDIAN_TEST_FACTOR=10 makes it ten times as many.
 //
 // That the suite can fail is part of it: the syncs of a log are taken out of it in turn.
 #include <gtest/gtest.h>
 
-#include <cstdlib>
-
 #include "tests/crash/engine_workload.h"
+#include "tests/support/test_factor.h"
 
 namespace viridian::vhd {
 namespace {
 
-unsigned factor() {
-  const char* text = std::getenv("VIRIDIAN_CRASH_FACTOR");
-  return text == nullptr ? 1 : static_cast<unsigned>(std::max(1, std::atoi(text)));
-}
-
 // Five shapes: 100,000 states in each run.
-constexpr size_t kStatesOfEachShape = 20000;
+constexpr unsigned kStatesOfEachShape = 20000;
 
 class EngineCrashTest : public testing::TestWithParam<WorkloadShape> {};
 
 TEST_P(EngineCrashTest, EveryCutLeavesAnImageThatOpensWithAllThatWasFlushed) {
   auto reactor = std::move(*io::Reactor::create());
   size_t states = 0;
-  for (unsigned seed = 1; seed <= GetParam().seeds * factor(); ++seed) {
+  for (unsigned seed = 1; seed <= scaled(GetParam().seeds); ++seed) {
     const auto outcome = EngineWorkload(*reactor, GetParam(), seed * 7919).run();
     states += outcome.states;
     ASSERT_EQ(outcome.problem, "") << "after " << states << " states";
   }
   std::printf("%zu states after a cut\n", states);
   RecordProperty("states", std::to_string(states));
-  EXPECT_GE(states, kStatesOfEachShape);
+  EXPECT_GE(states, scaled(kStatesOfEachShape));
 }
 
 INSTANTIATE_TEST_SUITE_P(Shapes, EngineCrashTest,

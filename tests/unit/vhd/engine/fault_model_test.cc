@@ -9,6 +9,7 @@
 
 #include "tests/conformance/sync_disk.h"
 #include "tests/support/memory_chain.h"
+#include "tests/support/test_factor.h"
 
 namespace viridian::vhd {
 namespace {
@@ -133,7 +134,8 @@ class FaultModelTest : public testing::TestWithParam<FaultCase> {};
 TEST_P(FaultModelTest, EachFailureIsReportedAndTheImageStaysWhole) {
   auto reactor = std::move(*io::Reactor::create());
   unsigned failed = 0;
-  for (unsigned passing = 0; passing < 120 && !HasFailure(); ++passing)
+  const unsigned step = 120 / std::min(scaled(120), 120u);
+  for (unsigned passing = 0; passing < 120 && !HasFailure(); passing += step)
     failed += FaultModel(*reactor, GetParam(), passing).run() ? 1 : 0;
   EXPECT_GT(failed, 0u);
 }

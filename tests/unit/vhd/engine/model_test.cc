@@ -1,15 +1,15 @@
 // 10,000 random sequences of operations against a flat model, with reopen: fixed, dynamic and
 // differencing disks of depth 1 to 64, blocks of 512 bytes to 64 MiB, sizes that are no multiple of
 // a block, small pools so that everything that can be waited for is waited for, completions out of
-// order. VIRIDIAN_MODEL_FACTOR=10 makes it 100,000. A failure names its seed.
+// order. VIRIDIAN_TEST_FACTOR=10 makes it 100,000. A failure names its seed.
 #include <gtest/gtest.h>
 
-#include <cstdlib>
 #include <cstring>
 #include <random>
 
 #include "tests/conformance/sync_disk.h"
 #include "tests/support/memory_chain.h"
+#include "tests/support/test_factor.h"
 
 namespace viridian::vhd {
 namespace {
@@ -26,11 +26,6 @@ struct Shape {
   unsigned steps;  // of each
   unsigned max_depth;
 };
-
-unsigned factor() {
-  const char* text = std::getenv("VIRIDIAN_MODEL_FACTOR");
-  return text == nullptr ? 1 : static_cast<unsigned>(std::max(1, std::atoi(text)));
-}
 
 struct Slot : io::IoRequest {
   std::vector<std::byte> bytes;
@@ -201,7 +196,7 @@ class ModelTest : public testing::TestWithParam<Shape> {};
 TEST_P(ModelTest, DiskBehavesLikeFlatMemory) {
   const Shape& shape = GetParam();
   auto reactor = std::move(*io::Reactor::create());
-  for (unsigned seed = 1; seed <= shape.sequences * factor(); ++seed) {
+  for (unsigned seed = 1; seed <= scaled(shape.sequences); ++seed) {
     Model(*reactor, shape, seed * 7919 + shape.block_size).run();
     ASSERT_FALSE(HasFailure()) << "sequence " << seed;
   }

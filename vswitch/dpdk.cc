@@ -61,6 +61,7 @@ Result<void> start_dpdk(const DpdkOptions& options) {
   const KeptAffinity affinity;
   std::vector<std::string> texts = arguments_of(options, affinity.first());
   std::vector<char*> arguments;
+  arguments.reserve(texts.size());
   for (std::string& text : texts)
     arguments.push_back(text.data());
   if (rte_eal_init(static_cast<int>(arguments.size()), arguments.data()) < 0) {

@@ -14,6 +14,7 @@
 namespace viridian::vswitch {
 namespace {
 
+constexpr auto kAnySocket = static_cast<unsigned>(SOCKET_ID_ANY);
 constexpr uint16_t kQueueEntries = 512;
 constexpr size_t kAddressBytes = 12;
 constexpr uint64_t kChecksumOffloads =
@@ -89,8 +90,8 @@ Result<void> EthdevPort::start(const EthdevOptions& options) {
   if (error == 0)
     error = rte_eth_dev_adjust_nb_rx_tx_desc(id_, &receive_entries, &transmit_entries);
   if (error == 0)
-    error = rte_eth_rx_queue_setup(id_, 0, receive_entries, SOCKET_ID_ANY, nullptr, pool_);
-  if (error == 0) error = rte_eth_tx_queue_setup(id_, 0, transmit_entries, SOCKET_ID_ANY, nullptr);
+    error = rte_eth_rx_queue_setup(id_, 0, receive_entries, kAnySocket, nullptr, pool_);
+  if (error == 0) error = rte_eth_tx_queue_setup(id_, 0, transmit_entries, kAnySocket, nullptr);
   if (error != 0) return fail_errno("its queues", -error);
   error = rte_eth_dev_set_mtu(id_, options.mtu);
   if (error != 0 && error != -ENOTSUP)
@@ -163,9 +164,10 @@ rte_mbuf* EthdevPort::own(rte_mbuf& frame) noexcept {
 uint16_t EthdevPort::transmit(std::span<rte_mbuf* const> frames) noexcept {
   std::array<rte_mbuf*, kBurst> burst;
   uint16_t count = 0;
-  for (; count < frames.size(); ++count) {
-    burst[count] = own(*frames[count]);
+  for (rte_mbuf* frame : frames) {
+    burst[count] = own(*frame);
     if (burst[count] == nullptr) break;
+    ++count;
   }
   const uint16_t sent = rte_eth_tx_burst(id_, 0, burst.data(), count);
   for (uint16_t i = sent; i < count; ++i)

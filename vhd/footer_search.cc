@@ -61,9 +61,6 @@ Result<void> check_fields(const FileView& file, const Footer& footer, Image& ima
                      "is {}, not 2 (fixed), 3 (dynamic) or 4 (differencing)",
                      footer.disk_type.get());
   }
-  if (footer.saved_state != 0) {
-    image.warnings.push_back("footer: saved_state is set: a suspended machine may still need it");
-  }
   return {};
 }
 

@@ -88,6 +88,12 @@ Result<Image> load_vhd(const FileView& file, const FoundFooters& found, const Op
   } else {
     VIRIDIAN_TRY(load_sparse(file, found, policy, image));
   }
+  if (image.footer.saved_state != 0) {
+    image.read_only = true;  // the last warning: whoever wants to write is told this one
+    image.warnings.push_back(
+        "footer: saved_state is set: a suspended machine goes on with this disk; end it there, or "
+        "convert the image to a new one");
+  }
   return image;
 }
 

@@ -56,6 +56,22 @@ TEST(Create, FirstBlockOfADynamicImageStartsOnAPage) {
   }
 }
 
+TEST(Create, TimesCountFrom2000) {
+  const TempFolder folder;
+  constexpr time_t kYear2000 = 946684800;
+  const time_t before = ::time(nullptr) - kYear2000;
+  const std::string parent = make_dynamic(folder.file("parent.vhd"));
+  const std::string child = make_child(folder.file("child.vhd"), parent);
+  const time_t after = ::time(nullptr) - kYear2000;
+  ImageFile file(child);
+  for (const uint32_t stamp : {file.get<Footer>(0).time_stamp.get(),
+                               file.get<Footer>(file.size() - sizeof(Footer)).time_stamp.get(),
+                               file.get<SparseHeader>(512).parent_time_stamp.get()}) {
+    EXPECT_GE(time_t{stamp}, before);
+    EXPECT_LE(time_t{stamp}, after);
+  }
+}
+
 TEST(Create, ChildNamesItsParentAsWindowsDoes) {
   const TempFolder folder;
   const std::string parent = make_dynamic(folder.file("b\u00e4se one.vhd"));

@@ -54,6 +54,7 @@ constexpr uint32_t kBlock3 = 0xe00 / 512;
 std::vector<Case> header_cases() {
   return {
       {"BlockSizeZero", block_size(0), "block_size"},
+      {"BlockSize256", block_size(256), "block_size"},
       {"BlockSize512", block_size(512), "max_table_entries"},
       {"BlockSize3MiB", block_size(3 << 20), "block_size"},
       {"BlockSizeTooLarge", block_size(1u << 31), "block_size"},
@@ -97,7 +98,7 @@ std::vector<Case> footer_cases() {
        "file_format_version"},
       {"HeaderVersion2", header([](SparseHeader& h) { h.header_version = 0x20000; }),
        "header_version"},
-      {"SavedState", footer([](Footer& f) { f.saved_state = 1; }), ""},
+      {"SavedState", footer([](Footer& f) { f.saved_state = 1; }), "saved_state"},
   };
 }
 
@@ -221,6 +222,21 @@ TEST(HostileLocator, OutsideTheFileOrTooLongIsRefused) {
   EXPECT_TRUE(with([](ParentLocator& one) { one.platform_data_space = ~0u; }));
 }
 
+TEST(HostileLocator, UnderABlockIsRefused) {
+  const TempFolder folder;
+  const std::string parent = make_dynamic(folder.file("base.vhd"));
+  const std::string path = make_child(folder.file("x.vhd"), parent);
+  ImageFile file(path);
+  file.append_block(0);
+  const uint64_t text = file.get<SparseHeader>(512).parent_locators[1].platform_data_offset;
+  ASSERT_TRUE(open_image(path, Access::kReadWrite));
+  file.set_entry(0, static_cast<uint32_t>(text / 512));
+  const auto image = open_image(path, Access::kReadWrite);
+  ASSERT_FALSE(image);
+  EXPECT_NE(image.error().message.find("table entry 0"), std::string::npos)
+      << image.error().message;
+}
+
 TEST(HostileLocator, EightAlikeAreRead) {
   const TempFolder folder;
   const std::string parent = make_dynamic(folder.file("base.vhd"));
@@ -264,6 +280,13 @@ TEST(HostileBatmap, OutsideTheFileOrOverABlockIsRefused) {
   header.map_offset = 0xa00;
   header.map_sectors = ~0u;
   EXPECT_FALSE(with());
+  header.map_sectors = 1;
+  ASSERT_TRUE(with());
+  file.set_entry(3, 0xa00 / 512);
+  const auto under = with();
+  ASSERT_FALSE(under);
+  EXPECT_NE(under.error().message.find("table entry 3"), std::string::npos)
+      << under.error().message;
 }
 
 // 2^32 entries in a file that is all hole: the limit comes before the memory.

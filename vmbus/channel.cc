@@ -219,7 +219,12 @@ void Channel::resume() noexcept {
 void Channel::set_polling(bool polling) noexcept {
   if (polling_ == polling) return;
   polling_ = polling;
-  if (!polling) resume();
+  if (!live_) return;
+  if (polling) {
+    in_->mask();
+  } else if (!drained_ || packet_length_ > 0 || in_->unmask()) {
+    resume();
+  }
 }
 
 // --- sending -------------------------------------------------------------------------------------

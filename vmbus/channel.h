@@ -58,8 +58,9 @@ class Channel {
 
   // While true the guest's doorbell stays masked also when the ring is empty, and the device
   // promises to look by itself (by resume(), or by peek() from a completion of its own): for a
-  // device with requests under way, whose completions are a good time to look. Turning it off
-  // looks once more.
+  // device with requests under way, whose completions are a good time to look. Turning it
+  // off leads to Device::doorbell() only if the ring is not empty: a device that does both in each
+  // turn of the reactor does not keep it awake.
   void set_polling(bool polling) noexcept;
 
   // --- sending ---------------------------------------------------------------------------------

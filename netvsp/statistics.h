@@ -3,6 +3,8 @@
 #pragma once
 
 #include <cstdint>
+#include <iterator>
+#include <string_view>
 
 #include "base/counter.h"
 #include "base/guest_errors.h"
@@ -25,6 +27,16 @@ enum class GuestError : uint8_t {
   kUnknownCompletion,  // of a packet that is not out: a second time, or never sent
   kCount,
 };
+
+// For counters that people read.
+constexpr std::string_view name_of(GuestError reason) {
+  constexpr std::string_view kNames[] = {
+      "unknown_packet", "short_message",   "unknown_message",   "bad_state", "bad_version",
+      "bad_buffer",     "bad_section",     "bad_memory",        "bad_rndis", "bad_packet_info",
+      "bad_frame",      "unknown_control", "unknown_completion"};
+  static_assert(std::size(kNames) == static_cast<size_t>(GuestError::kCount));
+  return kNames[static_cast<size_t>(reason)];
+}
 
 struct Statistics {
   Counter frames_sent;

@@ -22,6 +22,7 @@ constexpr Option kOptions[] = {
     {"payload-mode", "how the payload starts: long (at 1 MiB, default) or real (at 0:7C00h)"},
     {"on-reset", "when the guest resets: exit (default) or reboot"},
     {"stats-json", "write the counters to this file at the end"},
+    {"serial-log", "write what the guest prints to this file, and read no terminal"},
 };
 constexpr Option kFlags[] = {
     {"any-kvm", "boot a kernel also where KVM has no hardware virtualization below it"},
@@ -31,25 +32,26 @@ constexpr Option kFlags[] = {
     {"no-stdin", "do not read the terminal"},
 };
 
-Result<void> apply_config_file(Config& config, const std::string& path) {
+Result<void> apply_config_file(Setup& setup, const std::string& path) {
   std::ifstream file(path, std::ios::binary);
   std::stringstream text;
   if (!file || !(text << file.rdbuf())) {
     return fail(ErrorKind::kNotFound, "{}: cannot be read", path);
   }
-  return apply_json(config, path, text.str());
+  return apply_json(setup, path, text.str());
 }
 
 struct Given {
   std::string config_file;
   std::string values[std::size(kOptions)];
   bool flags[std::size(kFlags)] = {};
-  std::vector<std::string> disks, nics;
+  std::vector<std::string> disks, nics, switches;
 };
 
-Result<Config> build(const Given& given, const CLI::App& app) {
-  Config config;
-  if (!given.config_file.empty()) VIRIDIAN_TRY(apply_config_file(config, given.config_file));
+Result<Setup> build(const Given& given, const CLI::App& app) {
+  Setup setup;
+  Config& config = setup.common;
+  if (!given.config_file.empty()) VIRIDIAN_TRY(apply_config_file(setup, given.config_file));
   for (size_t i = 0; i < std::size(kOptions); ++i) {
     const std::string option = std::string("--") + kOptions[i].field;
     if (app.count(option) == 0) continue;
@@ -74,22 +76,32 @@ Result<Config> build(const Given& given, const CLI::App& app) {
     if (!nic) return with_context("--net", nic.error());
     config.nics.push_back(std::move(*nic));
   }
-  VIRIDIAN_TRY(validate(config));
-  return config;
+  for (const std::string& text : given.switches) {
+    auto one = parse_switch(text);
+    if (!one) return with_context("--switch", one.error());
+    setup.switches.push_back(std::move(*one));
+  }
+  VIRIDIAN_TRY(make_guests(setup));
+  return setup;
 }
 
 }  // namespace
 
-std::variant<Config, int> parse_command_line(int argc, char** argv) {
+std::variant<Setup, int> parse_command_line(int argc, char** argv) {
   CLI::App app("A minimal VMM on KVM that gives its guest the devices of Hyper-V.");
   app.footer(
       "A disk is ADDRESS=FILE[,OPTION...]: ide0:0 to ide1:1 (channel:drive) or scsi0:0 to "
       "scsi3:254;\noptions are cache=none|writeback, format=auto|raw|vhd, ro, cdrom, serial=TEXT.\n"
-      "A NIC is nic0 to nic3=tulip (Intel 21140)[,switch=NAME][,mac=ADDRESS][,vlan=NUMBER|trunk].\n"
+      "A NIC is nic0 to nic3=netvsp (synthetic) or tulip (Intel "
+      "21140)[,switch=NAME][,mac=ADDRESS]\n"
+      "[,vlan=NUMBER|trunk][,queues=NUMBER][,mirror=source|destination].\n"
+      "A switch is "
+      "NAME=private|internal|external[,tap=INTERFACE][,mtu=NUMBER][,vlan=NUMBER|trunk].\n"
       "On the terminal, Ctrl-A x stops the machine. Exit codes: 0 power-off, 1 set-up failed, 2 "
       "bad\narguments, 3 reset, 4 guest crashed, 5 KVM failed, 6 stopped by a signal or Ctrl-A x.");
   Given given;
-  app.add_option("--config", given.config_file, "JSON file with the same fields");
+  app.add_option("--config", given.config_file,
+                 "JSON file with the same fields, and several guests");
   for (size_t i = 0; i < std::size(kOptions); ++i) {
     app.add_option(std::string("--") + kOptions[i].field, given.values[i], kOptions[i].help);
   }
@@ -97,6 +109,9 @@ std::variant<Config, int> parse_command_line(int argc, char** argv) {
       ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll)
       ->allow_extra_args(false);
   app.add_option("--net", given.nics, "a NIC on a virtual switch; may be repeated")
+      ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll)
+      ->allow_extra_args(false);
+  app.add_option("--switch", given.switches, "a virtual switch; may be repeated")
       ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll)
       ->allow_extra_args(false);
   for (size_t i = 0; i < std::size(kFlags); ++i) {
@@ -110,9 +125,9 @@ std::variant<Config, int> parse_command_line(int argc, char** argv) {
     std::fprintf(stderr, "vmm-minimal: %s (--help lists the options)\n", error.what());
     return kExitUsage;
   }
-  auto config = build(given, app);
-  if (config) return std::move(*config);
-  std::fprintf(stderr, "vmm-minimal: %s\n", config.error().message.c_str());
+  auto setup = build(given, app);
+  if (setup) return std::move(*setup);
+  std::fprintf(stderr, "vmm-minimal: %s\n", setup.error().message.c_str());
   return kExitUsage;
 }
 

@@ -9,7 +9,7 @@ namespace viridian::vmm {
 
 // A configuration, or the exit code of a program that has said all it will (--help, an error that
 // is printed already).
-std::variant<Config, int> parse_command_line(int argc, char** argv);
+std::variant<Setup, int> parse_command_line(int argc, char** argv);
 
 constexpr int kExitUsage = 2;
 

@@ -186,8 +186,10 @@ Result<DiskConfig> parse_disk(std::string_view text) {
 
 Result<void> set_field(Config& config, std::string_view field, std::string_view value) {
   const std::pair<std::string_view, std::string*> texts[] = {
-      {"kernel", &config.kernel},   {"initrd", &config.initrd},         {"append", &config.append},
-      {"payload", &config.payload}, {"stats-json", &config.stats_json},
+      {"kernel", &config.kernel},         {"initrd", &config.initrd},
+      {"append", &config.append},         {"payload", &config.payload},
+      {"stats-json", &config.stats_json}, {"name", &config.name},
+      {"serial-log", &config.serial_log},
   };
   for (const auto& [name, target] : texts) {
     if (name != field) continue;
@@ -260,7 +262,7 @@ Result<void> validate(const Config& config) {
     for (size_t j = 0; j < i; ++j)
       VIRIDIAN_TRY(validate_pair(config.disks[j], config.disks[i]));
   }
-  return validate_nics(config.nics);
+  return validate_nics(config);
 }
 
 }  // namespace viridian::vmm

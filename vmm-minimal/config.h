@@ -37,20 +37,36 @@ struct DiskConfig {
   std::string serial;  // empty: one made of the address
 };
 
-enum class NetKind : uint8_t { kTulip };
+enum class NetKind : uint8_t { kTulip, kNetvsp };
 
 struct NetConfig {
   unsigned index = 0;  // 2 for "nic2"
   NetKind kind = NetKind::kTulip;
   std::string switch_name;     // NICs with the same name are on one switch
-  vswitch::MacAddress mac;     // zero: 00:15:5d:00:00:0N of "nicN"
+  vswitch::MacAddress mac;     // zero: 00:15:5d:00:0G:0N of "nicN" of guest G
+  unsigned queues = 0;         // channels of a synthetic NIC; 0: as many as the guest has CPUs
   vswitch::VlanSettings vlan;  // of its port
+  vswitch::MirrorMode mirror = vswitch::MirrorMode::kNone;
 };
 constexpr unsigned kMaxNics = 4;  // Hyper-V's legacy adapters
+constexpr unsigned kMaxQueues = 16;
+
+struct SwitchConfig {
+  std::string name;
+  vswitch::SwitchKind kind = vswitch::SwitchKind::kPrivate;
+  std::string tap;             // the interface of the host's port or of the uplink
+  uint16_t mtu = 1500;         // the interface's
+  vswitch::VlanSettings vlan;  // of the interface's port
+};
+constexpr size_t kMaxSwitches = 16, kMaxGuests = 8;
 
 enum class OnReset : uint8_t { kExit, kReboot };
 
+// One guest.
 struct Config {
+  std::string name;        // of a guest among several
+  unsigned number = 0;     // likewise
+  std::string serial_log;  // empty: standard output
   uint64_t memory_bytes = 512 << 20;
   unsigned cpus = 1;
   std::string kernel, initrd, append;
@@ -67,6 +83,19 @@ struct Config {
   std::string stats_json;
 };
 
+// All that one process runs. With "guests" in the JSON file, `common` is what they have in common:
+// each is a copy of it, with its own fields over it.
+struct Setup {
+  struct GuestText {
+    std::string where;  // for messages
+    std::string json;
+  };
+  Config common;
+  std::vector<GuestText> guest_texts;
+  std::vector<SwitchConfig> switches;
+  std::vector<Config> guests;
+};
+
 // "512M": bytes, or with K, M, G, T (powers of 1024).
 Result<uint64_t> parse_size(std::string_view text);
 std::string to_string(const DiskAddress& address);
@@ -79,16 +108,24 @@ Result<DiskConfig> parse_disk(std::string_view text);
 Result<void> set_field(Config& config, std::string_view field, std::string_view value);
 Result<void> set_disk_field(DiskConfig& disk, std::string_view field, std::string_view value);
 
-// `name` is the file's, for messages.
+// `name` is the file's, for messages. One guest's fields.
 Result<void> apply_json(Config& config, std::string_view name, std::string_view text);
+// And those of the process: "guests", "switches".
+Result<void> apply_json(Setup& setup, std::string_view name, std::string_view text);
 
-// config_net.cc: "nic0=tulip,switch=lan,mac=00:15:5d:01:02:03,vlan=10" (or vlan=trunk).
+// config_net.cc: "nic0=netvsp,switch=lan,mac=00:15:5d:01:02:03,vlan=10" (or vlan=trunk).
 Result<unsigned> parse_nic(std::string_view text);
 Result<NetConfig> parse_net(std::string_view text);
 Result<void> set_net_field(NetConfig& nic, std::string_view field, std::string_view value);
-Result<void> validate_nics(std::span<const NetConfig> nics);
+Result<void> validate_nics(const Config& config);
+// "lan=internal,tap=vlan0,mtu=9000"
+Result<SwitchConfig> parse_switch(std::string_view text);
+Result<void> set_switch_field(SwitchConfig& config, std::string_view field, std::string_view value);
 
 // What only shows when everything is known: something to boot, no address used twice.
 Result<void> validate(const Config& config);
+
+// config_guests.cc: fills in `guests` when all else is known, and looks at them together.
+Result<void> make_guests(Setup& setup);
 
 }  // namespace viridian::vmm

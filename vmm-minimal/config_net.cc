@@ -1,4 +1,5 @@
-// NICs in the configuration: the --net argument, and the fields of "nics" in the JSON file.
+// NICs and switches in the configuration: the arguments of --net and --switch, and the fields of
+// "nics" and "switches" in the JSON file.
 #include <algorithm>
 #include <charconv>
 
@@ -8,6 +9,8 @@ namespace viridian::vmm {
 namespace {
 
 constexpr size_t kMaxSwitchName = 32;
+constexpr size_t kMaxInterfaceName = 15;  // IFNAMSIZ
+constexpr unsigned kMinMtu = 576, kMaxMtu = 9000;
 
 std::optional<unsigned> parse_number(std::string_view text) {
   unsigned value = 0;
@@ -18,22 +21,53 @@ std::optional<unsigned> parse_number(std::string_view text) {
   return value;
 }
 
-Result<void> set_kind(NetConfig& nic, std::string_view value) {
-  if (value == "tulip") {
-    nic.kind = NetKind::kTulip;
-    return {};
+// Sets `target` if `value` is one of `choices`.
+template <class T, size_t N>
+Result<void> choose(T& target, std::string_view value, std::string_view what,
+                    const std::pair<std::string_view, T> (&choices)[N]) {
+  std::string names;
+  for (const auto& [name, choice] : choices) {
+    if (name == value) {
+      target = choice;
+      return {};
+    }
+    names += fmt::format("{}{}", names.empty() ? "" : ", ", name);
   }
-  return fail(ErrorKind::kInvalidArgument, "'{}' is no kind of NIC; known is tulip", value);
+  return fail(ErrorKind::kInvalidArgument, "'{}' is no kind of {}; known are {}", value, what,
+              names);
 }
 
-Result<void> set_switch(NetConfig& nic, std::string_view value) {
+Result<void> set_kind(NetConfig& nic, std::string_view value) {
+  return choose<NetKind>(nic.kind, value, "NIC",
+                         {{"netvsp", NetKind::kNetvsp}, {"tulip", NetKind::kTulip}});
+}
+
+Result<void> set_mirror(NetConfig& nic, std::string_view value) {
+  using vswitch::MirrorMode;
+  return choose<MirrorMode>(nic.mirror, value, "mirror",
+                            {{"none", MirrorMode::kNone},
+                             {"source", MirrorMode::kSource},
+                             {"destination", MirrorMode::kDestination}});
+}
+
+Result<void> set_number(unsigned& target, std::string_view value, unsigned least, unsigned most) {
+  const auto number = parse_number(value);
+  if (!number || *number < least || *number > most) {
+    return fail(ErrorKind::kInvalidArgument, "'{}' is not a number from {} to {}", value, least,
+                most);
+  }
+  target = *number;
+  return {};
+}
+
+Result<void> set_name(std::string& target, std::string_view value, size_t most) {
   const bool printable =
       std::all_of(value.begin(), value.end(), [](char c) { return c > ' ' && c <= '~'; });
-  if (value.empty() || value.size() > kMaxSwitchName || !printable) {
+  if (value.empty() || value.size() > most || !printable) {
     return fail(ErrorKind::kInvalidArgument, "'{}' is not 1 to {} printable characters", value,
-                kMaxSwitchName);
+                most);
   }
-  nic.switch_name = value;
+  target = value;
   return {};
 }
 
@@ -49,17 +83,11 @@ Result<void> set_mac(NetConfig& nic, std::string_view value) {
     return fail(ErrorKind::kInvalidArgument,
                 "'{}' is not the address of one NIC, such as 00:15:5d:01:02:03", value);
   }
-  if (is_swapped_by_linux(*mac)) {
-    return fail(ErrorKind::kInvalidArgument,
-                "Linux's tulip driver swaps the bytes of '{}'; choose one that does not begin with "
-                "02:00, a0:00 or c0:00",
-                value);
-  }
   nic.mac = *mac;
   return {};
 }
 
-Result<void> set_vlan(NetConfig& nic, std::string_view value) {
+Result<void> set_vlan(vswitch::VlanSettings& target, std::string_view value) {
   vswitch::VlanSettings vlan;
   if (value == "trunk") {
     vlan.mode = vswitch::VlanMode::kTrunk;
@@ -72,7 +100,20 @@ Result<void> set_vlan(NetConfig& nic, std::string_view value) {
     return fail(ErrorKind::kInvalidArgument, "'{}' is neither trunk nor a number from 1 to {}",
                 value, vswitch::kMaxVlan);
   }
-  nic.vlan = vlan;
+  target = vlan;
+  return {};
+}
+
+// "kind,field=value,field=value"
+template <class Set>
+Result<void> set_options(std::string_view rest, const Set& set) {
+  VIRIDIAN_TRY(set("kind", rest.substr(0, rest.find(','))));
+  while (rest.find(',') != rest.npos) {
+    rest.remove_prefix(rest.find(',') + 1);
+    const std::string_view option = rest.substr(0, rest.find(','));
+    const size_t at = option.find('=');
+    VIRIDIAN_TRY(set(option.substr(0, at), at == option.npos ? "" : option.substr(at + 1)));
+  }
   return {};
 }
 
@@ -94,11 +135,13 @@ Result<void> set_net_field(NetConfig& nic, std::string_view field, std::string_v
     return {};
   }
   if (field == "kind") return set_kind(nic, value);
-  if (field == "switch") return set_switch(nic, value);
+  if (field == "switch") return set_name(nic.switch_name, value, kMaxSwitchName);
   if (field == "mac") return set_mac(nic, value);
-  if (field == "vlan") return set_vlan(nic, value);
+  if (field == "vlan") return set_vlan(nic.vlan, value);
+  if (field == "queues") return set_number(nic.queues, value, 1, kMaxQueues);
+  if (field == "mirror") return set_mirror(nic, value);
   return fail(ErrorKind::kInvalidArgument,
-              "is not a field of a NIC; known are nic, kind, switch, mac and vlan");
+              "is not a field of a NIC; known are nic, kind, switch, mac, vlan, queues and mirror");
 }
 
 Result<NetConfig> parse_net(std::string_view text) {
@@ -112,19 +155,64 @@ Result<NetConfig> parse_net(std::string_view text) {
     if (done) return {};
     return with_context(fmt::format("nic{}: {}", nic.index, field), std::move(done).error());
   };
-  std::string_view rest = equals == text.npos ? "" : text.substr(equals + 1);
-  VIRIDIAN_TRY(set("kind", rest.substr(0, rest.find(','))));
-  while (rest.find(',') != rest.npos) {
-    rest.remove_prefix(rest.find(',') + 1);
-    const std::string_view option = rest.substr(0, rest.find(','));
-    const size_t at = option.find('=');
-    VIRIDIAN_TRY(set(option.substr(0, at), at == option.npos ? "" : option.substr(at + 1)));
-  }
+  VIRIDIAN_TRY(set_options(equals == text.npos ? "" : text.substr(equals + 1), set));
   return nic;
 }
 
-Result<void> validate_nics(std::span<const NetConfig> nics) {
+Result<void> set_switch_field(SwitchConfig& config, std::string_view field,
+                              std::string_view value) {
+  using vswitch::SwitchKind;
+  if (field == "name") return set_name(config.name, value, kMaxSwitchName);
+  if (field == "kind") {
+    return choose<SwitchKind>(config.kind, value, "switch",
+                              {{"private", SwitchKind::kPrivate},
+                               {"internal", SwitchKind::kInternal},
+                               {"external", SwitchKind::kExternal}});
+  }
+  if (field == "tap") return set_name(config.tap, value, kMaxInterfaceName);
+  if (field == "vlan") return set_vlan(config.vlan, value);
+  if (field == "mtu") {
+    unsigned mtu = 0;
+    VIRIDIAN_TRY(set_number(mtu, value, kMinMtu, kMaxMtu));
+    config.mtu = static_cast<uint16_t>(mtu);
+    return {};
+  }
+  return fail(ErrorKind::kInvalidArgument,
+              "is not a field of a switch; known are name, kind, tap, vlan and mtu");
+}
+
+Result<SwitchConfig> parse_switch(std::string_view text) {
+  SwitchConfig config;
+  const size_t equals = text.find('=');
+  const auto set = [&](std::string_view field, std::string_view value) -> Result<void> {
+    auto done = set_switch_field(config, field, value);
+    if (done) return {};
+    return with_context(fmt::format("{}: {}", text.substr(0, equals), field),
+                        std::move(done).error());
+  };
+  VIRIDIAN_TRY(set("name", text.substr(0, equals)));
+  VIRIDIAN_TRY(set_options(equals == text.npos ? "" : text.substr(equals + 1), set));
+  return config;
+}
+
+Result<void> validate_nics(const Config& config) {
+  const std::span<const NetConfig> nics = config.nics;
   for (size_t i = 0; i < nics.size(); ++i) {
+    const NetConfig& nic = nics[i];
+    const bool emulated = nic.kind == NetKind::kTulip;
+    if (!emulated && !config.hyperv) {
+      return fail(ErrorKind::kInvalidArgument,
+                  "nic{}: kind: netvsp is on VMBus, which --no-hyperv switches off", nic.index);
+    }
+    if (emulated && nic.queues != 0) {
+      return fail(ErrorKind::kInvalidArgument, "nic{}: queues: a 21140 has none", nic.index);
+    }
+    if (emulated && is_swapped_by_linux(nic.mac)) {
+      return fail(ErrorKind::kInvalidArgument,
+                  "nic{}: mac: Linux's tulip driver swaps the bytes of '{}'; choose one that does "
+                  "not begin with 02:00, a0:00 or c0:00",
+                  nic.index, nic.mac.to_string());
+    }
     for (size_t j = 0; j < i; ++j) {
       if (nics[i].index == nics[j].index) {
         return fail(ErrorKind::kInvalidArgument, "nic{}: given twice", nics[i].index);

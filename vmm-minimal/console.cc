@@ -35,19 +35,26 @@ bool output_is_writable(int timeout_ms) {
 
 }  // namespace
 
-Result<Console> Console::open(bool use_stdin) {
-  Console console;
-  console.use_stdin_ = use_stdin;
-  console.output_event_ = UniqueFd(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
-  if (!console.output_event_) return fail_errno("eventfd", errno);
+Result<UniqueFd> take_stop_signals() {
   sigset_t signals;
   ::sigemptyset(&signals);
   ::sigaddset(&signals, SIGINT);
   ::sigaddset(&signals, SIGTERM);
   ::pthread_sigmask(SIG_BLOCK, &signals, nullptr);
-  ::signal(SIGPIPE, SIG_IGN);  // a closed stdout is an ordinary error of write()
-  console.signals_ = UniqueFd(::signalfd(-1, &signals, SFD_CLOEXEC | SFD_NONBLOCK));
-  if (!console.signals_) return fail_errno("signalfd", errno);
+  ::signal(SIGPIPE, SIG_IGN);
+  UniqueFd taken(::signalfd(-1, &signals, SFD_CLOEXEC | SFD_NONBLOCK));
+  if (!taken) return fail_errno("signalfd", errno);
+  return taken;
+}
+
+Result<Console> Console::open(bool use_stdin) {
+  Console console;
+  console.use_stdin_ = use_stdin;
+  console.output_event_ = UniqueFd(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
+  if (!console.output_event_) return fail_errno("eventfd", errno);
+  auto signals = take_stop_signals();
+  if (!signals) return Unexpected(signals.error());
+  console.signals_ = std::move(*signals);
   // A program in the background of its terminal would be stopped for touching it.
   if (::isatty(STDIN_FILENO) == 1 && ::tcgetpgrp(STDIN_FILENO) != ::getpgrp()) {
     console.use_stdin_ = false;

@@ -16,9 +16,13 @@
 
 namespace viridian::vmm {
 
+// SIGINT and SIGTERM: a descriptor that is readable when one came. Blocks them for the calling
+// thread and all that it starts later; SIGPIPE becomes an ordinary error of write().
+Result<UniqueFd> take_stop_signals();
+
 class Console {
  public:
-  // Blocks the signals it will take, for the calling thread and all that it starts later.
+  // Takes the stop signals, so it comes before every other thread.
   static Result<Console> open(bool use_stdin);
   Console(Console&&) = default;
   Console& operator=(Console&&) = delete;

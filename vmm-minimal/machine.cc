@@ -3,7 +3,7 @@
 #include "vmm-minimal/acpi.h"
 #include "vmm-minimal/cpuid.h"
 #include "vmm-minimal/hyperv_cpuid.h"
-#include "vmm-minimal/network.h"
+#include "vmm-minimal/nics.h"
 #include "vmm-minimal/smbios.h"
 
 namespace viridian::vmm {
@@ -36,7 +36,7 @@ Result<EntryPoint> load_guest(const GuestMemory& memory, const Config& config) {
 
 }  // namespace
 
-Result<std::unique_ptr<Machine>> Machine::create(const Kvm& kvm, const Config& config,
+Result<std::unique_ptr<Machine>> Machine::create(const Host& host, const Config& config,
                                                  int console_event) {
   std::unique_ptr<Machine> machine(new Machine);
   auto ram = GuestRam::allocate(config.memory_bytes);
@@ -47,12 +47,12 @@ Result<std::unique_ptr<Machine>> Machine::create(const Kvm& kvm, const Config& c
   machine->entry_ = *entry;
   VIRIDIAN_TRY(check_host(config));
 
-  auto vm = Vm::create(kvm);
+  auto vm = Vm::create(host.kvm);
   if (!vm) return Unexpected(vm.error());
   machine->vm_ = std::move(*vm);
   VIRIDIAN_TRY(machine->ram_->map_into(*machine->vm_));
-  VIRIDIAN_TRY(machine->create_vcpus(kvm, config));
-  VIRIDIAN_TRY(machine->create_board(config, console_event));
+  VIRIDIAN_TRY(machine->create_vcpus(host.kvm, config));
+  VIRIDIAN_TRY(machine->create_board(host, config, console_event));
   VIRIDIAN_TRY(machine->write_firmware(config));
   return machine;
 }
@@ -84,11 +84,7 @@ Result<void> Machine::create_vcpus(const Kvm& kvm, const Config& config) {
   return vcpus_[0]->set_state(regs, *sregs);
 }
 
-Result<void> Machine::create_board(const Config& config, int console_event) {
-  auto storage_thread = ReactorThread::start("storage");
-  if (!storage_thread) return Unexpected(storage_thread.error());
-  storage_thread_ = std::move(*storage_thread);
-
+Result<void> Machine::create_board(const Host& host, const Config& config, int console_event) {
   ChipsetConfig chipset_config{
       .memory_bytes = config.memory_bytes, .console_event = console_event, .hyperv = std::nullopt};
   if (config.hyperv) {
@@ -101,13 +97,16 @@ Result<void> Machine::create_board(const Config& config, int console_event) {
   auto chipset = Chipset::create(board, chipset_config);
   if (!chipset) return Unexpected(chipset.error());
   chipset_ = std::move(*chipset);
-  auto storage = Storage::create(*storage_thread_, board, *chipset_, config);
+  if (config.hyperv) {
+    vmbus_ = std::make_unique<Vmbus>(host.devices, ram_->memory(), *chipset_);
+  }
+  auto storage = Storage::create(host.devices, board, *chipset_, vmbus_.get(), config);
   if (!storage) return Unexpected(storage.error());
   storage_ = std::move(*storage);
   if (config.nics.empty()) return {};
-  auto network = Network::create(board, chipset_->pci(), config.nics);
-  if (!network) return Unexpected(network.error());
-  network_ = std::move(*network);
+  auto nics = Nics::create(*host.network, board, chipset_->pci(), vmbus_.get(), config);
+  if (!nics) return Unexpected(nics.error());
+  nics_ = std::move(*nics);
   return {};
 }
 
@@ -134,6 +133,7 @@ Result<void> Machine::finish() {
     vcpu->request_stop();
   for (auto& vcpu : vcpus_)
     vcpu->join();
+  if (vmbus_) vmbus_->close();
   return storage_->finish();
 }
 
@@ -146,7 +146,7 @@ Stats Machine::stats() const {
   bus_.append_stats(stats);
   chipset_->append_stats(stats);
   storage_->append_stats(stats);
-  if (network_) network_->append_stats(stats);
+  if (nics_) nics_->append_stats(stats);
   return stats;
 }
 

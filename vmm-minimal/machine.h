@@ -1,5 +1,6 @@
 // One guest: builds the whole machine from a configuration, runs it, and takes it apart in order.
-// Main thread only. A reset is a new Machine: nothing of the old one can leak into the new.
+// One thread only, the guest's own. A reset is a new Machine: nothing of the old one can leak into
+// the new.
 #pragma once
 
 #include <chrono>
@@ -20,12 +21,20 @@
 namespace viridian::vmm {
 
 class Network;
+class Nics;
+
+// What the machines of a process share.
+struct Host {
+  const Kvm& kvm;
+  ReactorThread& devices;  // carries the disks, the NICs and the VMBus servers of all
+  Network* network;        // null: no machine has NICs
+};
 
 class Machine final : private GuestTsc {
  public:
   // Opens everything that `config` names; nothing is written. `console_event` is rung when the
   // serial port has output.
-  static Result<std::unique_ptr<Machine>> create(const Kvm& kvm, const Config& config,
+  static Result<std::unique_ptr<Machine>> create(const Host& host, const Config& config,
                                                  int console_event);
   ~Machine() override;
 
@@ -44,7 +53,7 @@ class Machine final : private GuestTsc {
  private:
   Machine();
   Result<void> create_vcpus(const Kvm& kvm, const Config& config);
-  Result<void> create_board(const Config& config, int console_event);
+  Result<void> create_board(const Host& host, const Config& config, int console_event);
   Result<void> write_firmware(const Config& config);
   uint64_t read_tsc(unsigned vp) noexcept override;
 
@@ -55,10 +64,10 @@ class Machine final : private GuestTsc {
   std::unique_ptr<Vm> vm_;
   IoBus bus_;
   std::vector<std::unique_ptr<Vcpu>> vcpus_;
-  std::unique_ptr<ReactorThread> storage_thread_;
-  std::unique_ptr<Network> network_;  // outlives the PCI bus; null without NICs
+  std::unique_ptr<Nics> nics_;  // outlive the PCI bus; null without NICs
   std::unique_ptr<Chipset> chipset_;
   std::unique_ptr<Storage> storage_;
+  std::unique_ptr<Vmbus> vmbus_;  // ends before the devices on it; null if hidden
 };
 
 }  // namespace viridian::vmm

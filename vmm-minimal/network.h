@@ -1,55 +1,52 @@
-// The NICs of the machine and the virtual switches that they are on, with the thread that moves
-// their frames. There is none of this, and no DPDK, in a machine without NICs.
+// The network of the process: its virtual switches, their ports towards the host, and the pool that
+// all frames come from. There is none of this, and no DPDK, in a process without NICs.
 //
-// Everything here is made, used and destroyed on the network thread; the members are called by the
-// main thread and go there themselves. Left out: uplinks and the host's own port.
+// Switches are pollers of the device thread, which carries the VMBus servers and the disks of all
+// guests too: so the ring of a guest's channel, the switch and the ring of another guest's are one
+// thread's, and a frame passes without a lock. The members are called by any other thread, and go
+// there themselves, where nothing else is said. Left out: uplinks other than a TAP interface.
 #pragma once
 
 #include <memory>
 #include <optional>
 #include <vector>
 
-#include "nic-21140/nic.h"
-#include "vmm-minimal/chipset.h"
 #include "vmm-minimal/config.h"
 #include "vmm-minimal/reactor_thread.h"
+#include "vswitch/tap_port.h"
 #include "vswitch/virtual_switch.h"
 
 namespace viridian::vmm {
 
 class Network {
  public:
-  // Puts the NICs on `bus`, which the network outlives.
-  static Result<std::unique_ptr<Network>> create(const Board& board, PciBus& bus,
-                                                 std::span<const NetConfig> nics);
-  ~Network();  // with the vCPUs ended
+  // Makes the switches that are described. Main thread.
+  static Result<std::unique_ptr<Network>> create(ReactorThread& thread,
+                                                 std::span<const SwitchConfig> switches);
+  ~Network();  // every guest is gone
 
-  void append_stats(Stats& stats) const;
+  ReactorThread& thread() noexcept { return thread_; }
+  rte_mempool& pool() noexcept { return *pool_; }
+
+  // Device thread. A switch that is not described is a private one.
+  vswitch::VirtualSwitch& find_switch(const std::string& name);
 
  private:
   struct Switch {
     std::string name;
     std::unique_ptr<vswitch::VirtualSwitch> bridge;
-  };
-  struct Nic {
-    std::string name;
-    std::unique_ptr<IrqLine> line;
-    std::unique_ptr<tulip::Nic> device;
-    vswitch::VirtualSwitch* bridge = nullptr;  // null: it is on none
-    vswitch::PortId port = vswitch::kNoPort;
+    std::unique_ptr<vswitch::TapPort> tap;  // null: it has no port towards the host
+    vswitch::PortId tap_port = vswitch::kNoPort;
   };
 
-  explicit Network(const Board& board) : board_(board) {}
-  Result<void> build(PciBus& bus, std::span<const NetConfig> nics);
-  Result<void> add_nic(PciBus& bus, const NetConfig& config);
-  vswitch::VirtualSwitch& find_switch(const std::string& name);
+  explicit Network(ReactorThread& thread) : thread_(thread) {}
+  Switch& add_switch(const std::string& name, vswitch::SwitchKind kind);
+  Result<void> add_switch(const SwitchConfig& config);
 
-  Board board_;
+  ReactorThread& thread_;
   vswitch::FramePool pool_;
-  std::unique_ptr<ReactorThread> thread_;
-  std::optional<vswitch::DpdkThread> registration_;  // of the network thread
+  std::optional<vswitch::DpdkThread> registration_;  // of the device thread
   std::vector<Switch> switches_;
-  std::vector<Nic> nics_;
 };
 
 }  // namespace viridian::vmm

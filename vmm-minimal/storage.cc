@@ -19,14 +19,6 @@ std::string_view describe(io::IoStatus status) {
   }
 }
 
-// For waiting on the reactor's thread.
-struct Done : io::Completion {
-  Done()
-      : io::Completion([](io::Completion& self) noexcept { static_cast<Done&>(self).set = true; }) {
-  }
-  bool set = false;
-};
-
 struct FlushRequest : io::IoRequest {
   bool ended = false;
 };
@@ -40,19 +32,20 @@ Storage::Storage(ReactorThread& thread, const Board& board)
       secondary_irq_(board.vm, kIdeSecondaryGsi) {}
 
 Result<std::unique_ptr<Storage>> Storage::create(ReactorThread& thread, const Board& board,
-                                                 Chipset& chipset, const Config& config) {
+                                                 Chipset& chipset, Vmbus* vmbus,
+                                                 const Config& config) {
   std::unique_ptr<Storage> storage(new Storage(thread, board));
   Result<void> built;
-  thread.call([&] { built = storage->build(chipset, config); });
+  thread.call([&] { built = storage->build(chipset, vmbus, config); });
   if (!built) return Unexpected(built.error());
   return storage;
 }
 
-Result<void> Storage::build(Chipset& chipset, const Config& config) {
+Result<void> Storage::build(Chipset& chipset, Vmbus* vmbus, const Config& config) {
   VIRIDIAN_TRY(open_disks(config));
   VIRIDIAN_TRY(connect_ide(chipset));
-  if (!config.hyperv) return {};
-  return connect_vmbus(chipset, config);
+  if (vmbus == nullptr) return {};
+  return connect_vmbus(vmbus->server(), config);
 }
 
 Result<void> Storage::open_disks(const Config& config) {
@@ -85,18 +78,16 @@ Result<void> Storage::connect_ide(Chipset& chipset) {
   return chipset.pci().add(kPiix4Device, kPiix4IdeFunction, "ide-bus-master", *ide_);
 }
 
-Result<void> Storage::connect_vmbus(Chipset& chipset, const Config& config) {
-  server_.emplace(thread_.reactor(), board_.memory, *chipset.synic());
-  link_.emplace(thread_.reactor(), *chipset.hyperv(), *chipset.synic(), *server_);
-  if (config.vmbus_ide) VIRIDIAN_TRY(add_accelerators());
+Result<void> Storage::connect_vmbus(vmbus::Server& server, const Config& config) {
+  if (config.vmbus_ide) VIRIDIAN_TRY(add_accelerators(server));
   const auto sub_channels = static_cast<uint16_t>(config.cpus - 1);
   for (unsigned index = 0; index < kScsiControllers; ++index) {
-    VIRIDIAN_TRY(add_scsi_controller(index, sub_channels));
+    VIRIDIAN_TRY(add_scsi_controller(server, index, sub_channels));
   }
   return {};
 }
 
-Result<void> Storage::add_accelerators() {
+Result<void> Storage::add_accelerators(vmbus::Server& server) {
   for (Disk& disk : disks_) {
     const DiskAddress& address = disk.config.address;
     if (address.bus != DiskBus::kIde || disk.config.cdrom) continue;
@@ -104,7 +95,7 @@ Result<void> Storage::add_accelerators() {
                                                 static_cast<uint8_t>(address.unit));
     auto controller = std::make_unique<storvsp::Controller>(thread_.reactor(), identity);
     VIRIDIAN_TRY(controller->add_disk(0, *disk.image));
-    VIRIDIAN_TRY(server_->offer(*controller));
+    VIRIDIAN_TRY(server.offer(*controller));
     providers_.push_back(
         {.name = "storvsp " + to_string(address), .controller = std::move(controller)});
   }
@@ -112,7 +103,8 @@ Result<void> Storage::add_accelerators() {
 }
 
 // A controller without disks is not offered.
-Result<void> Storage::add_scsi_controller(unsigned index, uint16_t max_sub_channels) {
+Result<void> Storage::add_scsi_controller(vmbus::Server& server, unsigned index,
+                                          uint16_t max_sub_channels) {
   auto controller = std::make_unique<storvsp::Controller>(
       thread_.reactor(), storvsp::scsi_identity(index, max_sub_channels));
   bool has_disks = false;
@@ -124,20 +116,14 @@ Result<void> Storage::add_scsi_controller(unsigned index, uint16_t max_sub_chann
                                    : controller->add_disk(address.unit, *disk.image));
   }
   if (!has_disks) return {};
-  VIRIDIAN_TRY(server_->offer(*controller));
+  VIRIDIAN_TRY(server.offer(*controller));
   providers_.push_back(
       {.name = fmt::format("storvsp scsi{}", index), .controller = std::move(controller)});
   return {};
 }
 
 void Storage::drain() {
-  io::Reactor& reactor = thread_.reactor();
-  if (server_) {
-    Done closed;
-    server_->reset(closed);
-    reactor.run_until([&] { return closed.set; });
-  }
-  if (ide_) reactor.run_until([&] { return ide_->idle(); });
+  if (ide_) thread_.reactor().run_until([&] { return ide_->idle(); });
 }
 
 Result<void> Storage::flush(Disk& disk) {
@@ -170,8 +156,6 @@ Result<void> Storage::finish() {
 Storage::~Storage() {
   thread_.call([this] {
     if (!finished_) drain();
-    link_.reset();
-    server_.reset();
     providers_.clear();
     ide_.reset();
     disks_.clear();

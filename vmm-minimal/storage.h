@@ -1,9 +1,9 @@
 // Every disk of the machine and what shows it to the guest: the PIIX4 IDE function, and, unless
-// hidden, VMBus with its SCSI controllers and the accelerators of the IDE disks.
+// VMBus is hidden, SCSI controllers and the accelerators of the IDE disks.
 //
 // An IDE disk and its accelerator are two ways to the same BlockDevice; the guest leaves the first
-// when it finds the second. Everything here is made, used and destroyed on the storage thread;
-// the members are called by the main thread and go there themselves.
+// when it finds the second. Everything here is made, used and destroyed on the device thread;
+// the members are called by the guest's own thread and go there themselves.
 #pragma once
 
 #include <memory>
@@ -12,23 +12,24 @@
 
 #include "ide-emu/controller.h"
 #include "storvsp/storvsp.h"
-#include "vmbus/server.h"
 #include "vmm-minimal/chipset.h"
 #include "vmm-minimal/config.h"
 #include "vmm-minimal/reactor_thread.h"
-#include "vmm-minimal/vmbus_link.h"
+#include "vmm-minimal/vmbus.h"
 
 namespace viridian::vmm {
 
 class Storage {
  public:
-  // Opens the images and connects the devices; all three outlive the storage.
+  // Opens the images and connects the devices. Thread and board outlive the storage; `vmbus` (null:
+  // hidden) ends before it.
   static Result<std::unique_ptr<Storage>> create(ReactorThread& thread, const Board& board,
-                                                 Chipset& chipset, const Config& config);
+                                                 Chipset& chipset, Vmbus* vmbus,
+                                                 const Config& config);
   ~Storage();
 
-  // With the vCPUs ended: requests in flight end, then every disk is flushed. The error names the
-  // first disk that could not be. Nothing reaches the disks after.
+  // With the vCPUs ended and VMBus closed: requests in flight end, then every disk is flushed. The
+  // error names the first disk that could not be. Nothing reaches the disks after.
   Result<void> finish();
 
   void append_stats(Stats& stats) const;
@@ -44,12 +45,13 @@ class Storage {
   };
 
   Storage(ReactorThread& thread, const Board& board);
-  Result<void> build(Chipset& chipset, const Config& config);
+  Result<void> build(Chipset& chipset, Vmbus* vmbus, const Config& config);
   Result<void> open_disks(const Config& config);
   Result<void> connect_ide(Chipset& chipset);
-  Result<void> connect_vmbus(Chipset& chipset, const Config& config);
-  Result<void> add_scsi_controller(unsigned index, uint16_t max_sub_channels);
-  Result<void> add_accelerators();
+  Result<void> connect_vmbus(vmbus::Server& server, const Config& config);
+  Result<void> add_scsi_controller(vmbus::Server& server, unsigned index,
+                                   uint16_t max_sub_channels);
+  Result<void> add_accelerators(vmbus::Server& server);
   void drain();
   Result<void> flush(Disk& disk);
 
@@ -60,8 +62,6 @@ class Storage {
   std::vector<Disk> disks_;
   std::optional<ide::Controller> ide_;
   std::vector<Provider> providers_;
-  std::optional<vmbus::Server> server_;
-  std::optional<VmbusLink> link_;
 };
 
 }  // namespace viridian::vmm

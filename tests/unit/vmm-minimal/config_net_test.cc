@@ -41,9 +41,56 @@ TEST(NetConfig, AddressesThatNoNicCanHaveAreRefused) {
                           "00:00:00:00:00:00", "00:15:5d:01:02:0g"}) {
     EXPECT_TRUE(error_of(std::string("nic0=tulip,mac=") + bad).starts_with("nic0: mac: '")) << bad;
   }
-  EXPECT_NE(error_of("nic0=tulip,mac=02:00:00:01:02:03").find("swaps the bytes"),
-            std::string::npos);
-  EXPECT_EQ(error_of("nic0=tulip,mac=02:01:00:01:02:03"), "");
+}
+
+Config with_nics(std::vector<NetConfig> nics) {
+  Config config;
+  config.kernel = "vmlinuz";
+  config.nics = std::move(nics);
+  return config;
+}
+
+TEST(NetConfig, AddressThatTulipSwapsIsRefusedForTulipAlone) {
+  const auto refused = validate(with_nics({*parse_net("nic0=tulip,mac=02:00:00:01:02:03")}));
+  ASSERT_FALSE(refused);
+  EXPECT_NE(refused.error().message.find("swaps the bytes"), std::string::npos);
+  EXPECT_TRUE(validate(with_nics({*parse_net("nic0=tulip,mac=02:01:00:01:02:03")})));
+  EXPECT_TRUE(validate(with_nics({*parse_net("nic0=netvsp,mac=02:00:00:01:02:03")})));
+}
+
+TEST(NetConfig, SyntheticNicHasQueuesAndNeedsVmbus) {
+  const auto nic = parse_net("nic1=netvsp,queues=2,mirror=destination");
+  ASSERT_TRUE(nic) << nic.error().message;
+  EXPECT_EQ(nic->kind, NetKind::kNetvsp);
+  EXPECT_EQ(nic->queues, 2u);
+  EXPECT_EQ(nic->mirror, vswitch::MirrorMode::kDestination);
+  EXPECT_TRUE(error_of("nic1=netvsp,queues=0").starts_with("nic1: queues: '0' is not a number"));
+  EXPECT_TRUE(error_of("nic1=netvsp,mirror=x").starts_with("nic1: mirror: 'x' is no kind"));
+  Config config = with_nics({*nic});
+  EXPECT_TRUE(validate(config));
+  config.hyperv = false;
+  EXPECT_TRUE(validate(config).error().message.starts_with("nic1: kind: netvsp is on VMBus"));
+  EXPECT_EQ(validate(with_nics({*parse_net("nic0=tulip,queues=2")})).error().message,
+            "nic0: queues: a 21140 has none");
+}
+
+TEST(NetConfig, SwitchArgumentSetsEveryOption) {
+  const auto lan = parse_switch("lan=internal,tap=vlan0,mtu=9000,vlan=trunk");
+  ASSERT_TRUE(lan) << lan.error().message;
+  EXPECT_EQ(lan->name, "lan");
+  EXPECT_EQ(lan->kind, vswitch::SwitchKind::kInternal);
+  EXPECT_EQ(lan->tap, "vlan0");
+  EXPECT_EQ(lan->mtu, 9000);
+  EXPECT_EQ(lan->vlan.mode, vswitch::VlanMode::kTrunk);
+  const auto error = [](std::string_view text) {
+    const auto config = parse_switch(text);
+    return config ? "" : config.error().message;
+  };
+  EXPECT_TRUE(error("lan").starts_with("lan: kind: '' is no kind of switch"));
+  EXPECT_TRUE(error("lan=private,mtu=10").starts_with("lan: mtu: '10' is not a number"));
+  EXPECT_TRUE(error("lan=private,mtu=70000").starts_with("lan: mtu: '70000'"));
+  EXPECT_TRUE(error("lan=private,tap=sixteen-letters-").starts_with("lan: tap: "));
+  EXPECT_TRUE(error("lan=private,uplink=eth0").starts_with("lan: uplink: is not a field"));
 }
 
 TEST(NetConfig, JsonSaysTheSame) {

@@ -1,0 +1,170 @@
+#include "vmm-minimal/nics.h"
+
+#include <algorithm>
+
+namespace viridian::vmm {
+namespace {
+
+// Four places in a row, so that each NIC has an interrupt of its own.
+constexpr unsigned kFirstNicDevice = 8;
+constexpr const char* kDefaultSwitch = "lan";
+constexpr uint16_t kSyntheticMtu = 9000;
+
+Guid instance_of(unsigned index) {
+  Guid instance = "00000000-6e65-7476-8899-000000000000"_guid;
+  instance.bytes[0] = static_cast<uint8_t>(index);
+  return instance;
+}
+
+void append_errors(Stats& stats, const std::string& nic, const char* name, uint64_t count) {
+  if (count != 0) stats.push_back({nic, name, count});
+}
+
+void append(Stats& stats, const std::string& nic, const tulip::Statistics& numbers) {
+  const std::pair<const char*, uint64_t> columns[] = {
+      {"transmitted", numbers.transmitted.get()},
+      {"transmitted_bytes", numbers.transmitted_bytes.get()},
+      {"received", numbers.received.get()},
+      {"received_bytes", numbers.received_bytes.get()},
+      {"filtered", numbers.filtered.get()},
+      {"missed", numbers.missed.get()},
+      {"not_running", numbers.not_running.get()},
+      {"bad_length", numbers.bad_length.get()},
+      {"looped_back", numbers.looped_back.get()},
+      {"setup_frames", numbers.setup_frames.get()},
+      {"transmit_demands", numbers.transmit_demands.get()},
+      {"receive_demands", numbers.receive_demands.get()},
+      {"interrupts", numbers.interrupts.get()},
+  };
+  for (const auto& [name, value] : columns)
+    stats.push_back({nic, name, value});
+  for (size_t i = 0; i < static_cast<size_t>(tulip::GuestError::kCount); ++i) {
+    const auto reason = static_cast<tulip::GuestError>(i);
+    const auto name = fmt::format("guest_error_{}", tulip::name_of(reason));
+    append_errors(stats, nic, name.c_str(), numbers.errors.of(reason));
+  }
+}
+
+void append(Stats& stats, const std::string& nic, const netvsp::Statistics& numbers) {
+  const std::pair<const char*, uint64_t> columns[] = {
+      {"transmitted", numbers.frames_sent.get()},
+      {"transmitted_bytes", numbers.bytes_sent.get()},
+      {"received", numbers.frames_received.get()},
+      {"received_bytes", numbers.bytes_received.get()},
+      {"received_packets", numbers.packets_received.get()},
+      {"copied_bytes", numbers.bytes_copied.get()},
+      {"wakes", numbers.wakes.get()},
+      {"filtered", numbers.filtered.get()},
+      {"no_section", numbers.no_section.get()},
+      {"ring_full", numbers.ring_full.get()},
+      {"too_long", numbers.too_long.get()},
+      {"no_frame_memory", numbers.no_frame_memory.get()},
+  };
+  for (const auto& [name, value] : columns)
+    stats.push_back({nic, name, value});
+  for (size_t i = 0; i < static_cast<size_t>(netvsp::GuestError::kCount); ++i) {
+    const auto reason = static_cast<netvsp::GuestError>(i);
+    const auto name = fmt::format("guest_error_{}", netvsp::name_of(reason));
+    append_errors(stats, nic, name.c_str(), numbers.errors.of(reason));
+  }
+}
+
+}  // namespace
+
+Result<std::unique_ptr<Nics>> Nics::create(Network& network, const Board& board, PciBus& bus,
+                                           Vmbus* vmbus, const Config& guest) {
+  std::unique_ptr<Nics> nics(new Nics(network, board));
+  Result<void> built;
+  network.thread().call([&] {
+    for (const NetConfig& nic : guest.nics) {
+      built = nics->add(bus, vmbus, guest, nic);
+      if (!built) return;
+    }
+  });
+  if (!built) return Unexpected(built.error());
+  return nics;
+}
+
+Result<void> Nics::add(PciBus& bus, Vmbus* vmbus, const Config& guest, const NetConfig& nic) {
+  nics_.push_back({.name = fmt::format("nic{}", nic.index)});
+  auto added = nic.kind == NetKind::kTulip ? add_emulated(bus, guest, nic)
+                                           : add_synthetic(vmbus->server(), guest, nic);
+  if (!added) return with_context(nics_.back().name, std::move(added).error());
+  return {};
+}
+
+Result<void> Nics::add_emulated(PciBus& bus, const Config& guest, const NetConfig& config) {
+  Nic& nic = nics_.back();
+  const unsigned device = kFirstNicDevice + config.index;
+  nic.line = std::make_unique<IrqLine>(board_.vm, PciBus::gsi_of(device, 1));
+  tulip::NicSettings settings;
+  settings.mac = config.mac.bytes;
+  auto created = tulip::Nic::create(network_.thread().reactor(), board_.memory, *nic.line,
+                                    network_.pool(), settings);
+  if (!created) return Unexpected(created.error());
+  nic.emulated = std::move(*created);
+  nic.emulated->start();
+  VIRIDIAN_TRY(plug_in(nic, *nic.emulated, guest, config));
+  return bus.add(device, 0, nic.name, *nic.emulated);
+}
+
+Result<void> Nics::add_synthetic(vmbus::Server& server, const Config& guest,
+                                 const NetConfig& config) {
+  Nic& nic = nics_.back();
+  const unsigned queues = config.queues != 0 ? config.queues : guest.cpus;
+  netvsp::AdapterOptions options;
+  options.identity.mac = config.mac.bytes;
+  options.identity.friendly_name = nic.name;
+  options.identity.max_mtu = kSyntheticMtu;
+  options.identity.max_channels = static_cast<uint16_t>(queues);
+  options.instance = instance_of(config.index);
+  options.max_sub_channels = static_cast<uint16_t>(queues - 1);
+  nic.synthetic = std::make_unique<netvsp::Adapter>(&network_.pool(), options);
+  VIRIDIAN_TRY(plug_in(nic, *nic.synthetic, guest, config));
+  return server.offer(*nic.synthetic);
+}
+
+Result<void> Nics::plug_in(Nic& nic, vswitch::SwitchPort& device, const Config& guest,
+                           const NetConfig& config) {
+  vswitch::PortSettings port;
+  port.name = guest.name.empty() ? nic.name : fmt::format("{}.{}", guest.name, nic.name);
+  port.mac = config.mac;
+  port.vlan = config.vlan;
+  port.mirror = config.mirror;
+  auto& bridge =
+      network_.find_switch(config.switch_name.empty() ? kDefaultSwitch : config.switch_name);
+  const auto added = bridge.add_port(device, port);
+  if (!added) return Unexpected(added.error());
+  nic.bridge = &bridge;
+  nic.port = *added;
+  return {};
+}
+
+Nics::~Nics() {
+  network_.thread().call([this] {
+    for (Nic& nic : nics_) {
+      if (nic.bridge != nullptr) nic.bridge->remove_port(nic.port);
+      if (nic.emulated) nic.emulated->stop();
+    }
+    network_.thread().reactor().run_until([&] {
+      return std::all_of(nics_.begin(), nics_.end(),
+                         [](const Nic& nic) { return !nic.emulated || nic.emulated->stopped(); });
+    });
+    nics_.clear();
+  });
+}
+
+void Nics::append_stats(Stats& stats) const {
+  for (const Nic& nic : nics_) {
+    if (nic.emulated) {
+      stats.push_back({"interrupts", nic.name, nic.line->rises()});
+      append(stats, nic.name, nic.emulated->statistics());
+    } else {
+      append(stats, nic.name, nic.synthetic->statistics());
+    }
+    const vswitch::PortCounters* port = nic.bridge->counters(nic.port);
+    if (port != nullptr) stats.push_back({nic.name, "switch_drops", port->all_dropped()});
+  }
+}
+
+}  // namespace viridian::vmm

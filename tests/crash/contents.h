@@ -46,6 +46,14 @@ inline std::optional<std::vector<Content>> contents_by_format(const Image& image
                                                               std::span<const std::byte> file,
                                                               const std::vector<Content>& parent) {
   std::vector<Content> all(image.size_bytes / kSectorBytes);
+  if (image.type == ImageType::kFixed) {
+    for (size_t i = 0; i < all.size(); ++i) {
+      const auto content = content_of(file.data() + i * kSectorBytes);
+      if (!content) return std::nullopt;
+      all[i] = *content;
+    }
+    return all;
+  }
   const size_t per_block = image.block_size / kSectorBytes;
   for (size_t i = 0; i < all.size(); ++i) {
     const uint32_t place = image.bat[i / per_block];

@@ -5,13 +5,15 @@
 // That the suite can fail is part of it: the syncs of a log are taken out of it in turn.
 #include <gtest/gtest.h>
 
+#include <algorithm>
+
 #include "tests/crash/engine_workload.h"
 #include "tests/support/test_factor.h"
 
 namespace viridian::vhd {
 namespace {
 
-// Five shapes: 100,000 states in each run.
+// Five growing shapes: 100,000 states in each run; and a fixed disk, which has no metadata to lose.
 constexpr unsigned kStatesOfEachShape = 20000;
 
 class EngineCrashTest : public testing::TestWithParam<WorkloadShape> {};
@@ -33,6 +35,7 @@ INSTANTIATE_TEST_SUITE_P(Shapes, EngineCrashTest,
                          testing::Values(WorkloadShape{"Dynamic", 4096, 150, 1, 7, 5},
                                          WorkloadShape{"DynamicTinyBlocks", 512, 60, 1, 9, 5},
                                          WorkloadShape{"DynamicLargerBlocks", 65536, 700, 1, 7, 5},
+                                         WorkloadShape{"Fixed", 0, 150, 1, 10, 5},
                                          WorkloadShape{"Child", 4096, 150, 2, 7, 5},
                                          WorkloadShape{"GrandchildLargerBlocks", 65536, 500, 3, 7,
                                                        5}),
@@ -94,6 +97,64 @@ TEST(CrashSuite, FindsOutThatASyncIsLeftOut) {
   EXPECT_GT(of_growth.needed, 0u);
   EXPECT_GT(others.needed, 0u);
 }
+
+// On a fixed disk a flush is all that orders anything: each is needed behind a write.
+TEST(CrashSuite, FindsOutThatAFixedDiskIsNotFlushed) {
+  const WorkloadShape shape = {"Fixed", 0, 150, 1, 1, 1};
+  auto reactor = std::move(*io::Reactor::create());
+  unsigned needed = 0;
+  for (unsigned seed = 1; seed <= 20 && needed < 5; ++seed) {
+    EngineWorkload workload(*reactor, shape, seed * 104729);
+    workload.run_session();
+    ASSERT_EQ(workload.cut(8).problem, "");
+    for (size_t i = 0; i < workload.log().operations().size(); ++i) {
+      if (!workload.log().operations()[i].is_sync()) continue;
+      if (!workload.cut(16, i).problem.empty()) ++needed;
+    }
+  }
+  EXPECT_GT(needed, 0u);
+}
+
+struct MutationCase {
+  const char* name;
+  Mutation mutation;
+};
+
+class CrashMutation : public testing::TestWithParam<MutationCase> {};
+
+// Each of these bugs in the order of writes has to lead to a state that is wrong.
+TEST_P(CrashMutation, IsFoundOut) {
+  const WorkloadShape shape = {"Child", 4096, 150, 2, 1, 1};
+  auto reactor = std::move(*io::Reactor::create());
+  std::minstd_rand random(7);
+  size_t tried = 0;
+  std::string problem;
+  for (unsigned seed = 1; seed <= 60 && problem.empty(); ++seed) {
+    EngineWorkload workload(*reactor, shape, seed * 15485863);
+    workload.run_session();
+    ASSERT_EQ(workload.cut(8).problem, "");
+    workload.go_on_after_a_cut();
+    workload.run_session();
+    ASSERT_EQ(workload.cut(8).problem, "");
+    auto victims = workload.victims(GetParam().mutation);
+    std::shuffle(victims.begin(), victims.end(), random);
+    victims.resize(std::min<size_t>(victims.size(), 8));
+    for (size_t i = 0; i < victims.size() && problem.empty(); ++i, ++tried)
+      problem = workload.cut_mutated(16, GetParam().mutation, victims[i]).problem;
+  }
+  std::printf("after %zu mutations: %s\n", tried, problem.c_str());
+  EXPECT_NE(problem, "");
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    Bugs, CrashMutation,
+    testing::Values(MutationCase{"BitmapBeforeItsData", Mutation::kBitmapBeforeData},
+                    MutationCase{"TableBeforeItsSpaceIsZero", Mutation::kTableBeforeZeroing},
+                    MutationCase{"BitmapLost", Mutation::kBitmapLost},
+                    MutationCase{"TableLost", Mutation::kTableLost},
+                    MutationCase{"ZeroingLost", Mutation::kZeroingLost},
+                    MutationCase{"FooterOfTheCloseLost", Mutation::kLastFooterLost}),
+    [](const auto& bug) { return std::string(bug.param.name); });
 
 }  // namespace
 }  // namespace viridian::vhd

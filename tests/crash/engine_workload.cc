@@ -4,6 +4,7 @@
 #include <numeric>
 
 #include "tests/conformance/sync_disk.h"
+#include "vhd/repair.h"
 
 namespace viridian::vhd {
 namespace {
@@ -28,6 +29,10 @@ EngineWorkload::EngineWorkload(io::Reactor& reactor, const WorkloadShape& shape,
 
 void EngineWorkload::make_layers() {
   for (unsigned layer = 0; layer < shape_.depth; ++layer) {
+    if (shape_.block_size == 0) {
+      chain_.push_fixed(shape_.sectors * kSectorBytes);
+      return;
+    }
     chain_.push(shape_.sectors * kSectorBytes, shape_.block_size);
     if (layer + 1 == shape_.depth) break;
     run_session();
@@ -96,7 +101,8 @@ void EngineWorkload::run_batch(ChainDisk& disk) {
     Slot& slot = slots_[used];
     static constexpr io::IoOp kOps[] = {io::IoOp::kWrite, io::IoOp::kWrite, io::IoOp::kWrite,
                                         io::IoOp::kWriteZeroes, io::IoOp::kDiscard};
-    const uint64_t most = 1 + pick(3 * shape_.block_size / kSectorBytes);
+    const uint32_t block_size = shape_.block_size == 0 ? 4096 : shape_.block_size;
+    const uint64_t most = 1 + pick(3 * block_size / kSectorBytes);
     const uint64_t length = 1 + pick(std::min(shape_.sectors - from, most));
     prepare(slot, kOps[pick(std::size(kOps))], from, length);
     note(slot, after);
@@ -160,25 +166,33 @@ void EngineWorkload::note(const Slot& slot, Allowed& after) const {
 }
 
 EngineWorkload::Outcome EngineWorkload::cut(unsigned extra, size_t forgotten) {
+  return cut_log(log_, moments_, extra, forgotten, forgotten == CrashStates::kNothing);
+}
+
+EngineWorkload::Outcome EngineWorkload::cut_log(const io::ChangeLog& log,
+                                                const std::vector<Moment>& moments, unsigned extra,
+                                                size_t forgotten, bool by_engine) {
   Outcome outcome{0, problem_};
   if (!problem_.empty()) return outcome;
   const std::vector<std::byte> after = chain_.leaf_bytes();
-  CrashStates states(log_, {{"leaf.vhd", before_}}, forgotten);
+  CrashStates states(log, {{"leaf.vhd", before_}}, forgotten);
   if (outcome.problem = states.conflict(); !outcome.problem.empty()) return outcome;
   std::set<size_t> marks;
-  for (const Moment& moment : moments_)
+  for (const Moment& moment : moments)
     marks.insert(moment.position);
   size_t moment = 0;
   size_t count = 0;
-  const bool by_engine = forgotten == CrashStates::kNothing;
   outcome.states = states.visit(marks, extra, random_, [&](size_t position) {
-    while (moment + 1 < moments_.size() && moments_[moment + 1].position <= position)
+    while (moment + 1 < moments.size() && moments[moment + 1].position <= position)
       ++moment;
-    outcome.problem = check_state(states.image(0), moments_[moment].allowed,
+    outcome.problem = check_state(states.image(0), moments[moment].allowed,
                                   by_engine && ++count % kByEngine == 0);
+    if (position == log.events().size() && outcome.problem.empty()) {
+      outcome.problem = check_closed(states.image(0));
+    }
     if (outcome.problem.empty()) return true;
     outcome.problem += " (seed " + std::to_string(seed_) + ", event " + std::to_string(position) +
-                       " of " + std::to_string(log_.events().size()) + ")";
+                       " of " + std::to_string(log.events().size()) + ")";
     return false;
   });
   chain_.set_leaf_bytes(after);
@@ -198,7 +212,39 @@ std::string EngineWorkload::check_state(const CrashImage& file, const Allowed& a
     return "sector " + std::to_string(i) + " holds content " + std::to_string((*contents)[i]) +
            ", which was lost, or never there";
   }
-  return by_engine ? check_by_engine(file, *contents) : std::string{};
+  if (!by_engine) return {};
+  const std::string wrong = check_repair(file);
+  return wrong.empty() ? check_by_engine(file, *contents) : wrong;
+}
+
+// A close that came to its end leaves what every other program reads: a footer behind the blocks.
+std::string EngineWorkload::check_closed(const CrashImage& file) {
+  const auto image = load_image(file.fd(), "leaf.vhd");
+  if (!image) return image.error().message;
+  return image->warnings.empty() ? std::string{} : "closed: " + image->warnings.front();
+}
+
+// What a growth ahead, cut short, leaves behind the blocks and between them is nothing that a
+// person should have to mend: at most the footers, as the first write of the engine does, too.
+std::string EngineWorkload::check_repair(const CrashImage& file) {
+  const auto view = view_file(file.fd(), "leaf.vhd");
+  const auto plan = view ? plan_repair(*view, {}) : Unexpected(view.error());
+  if (!plan) return plan.error().message;
+  if (plan->obstacle() != nullptr) return "repair: " + plan->obstacle()->text;
+  for (const Flaw& flaw : plan->flaws) {
+    if (!flaw.harmless) return "repair takes it for damage: " + flaw.text;
+  }
+  io::MemoryFile mended(reactor_, "leaf.vhd", {file.bytes().begin(), file.bytes().end()});
+  if (plan->flaws.empty()) return {};
+  if (const auto done = apply_repair(mended, *plan); !done) return done.error().message;
+  const auto image = load_image(mended.fd(), "leaf.vhd");
+  if (!image) return "after a repair: " + image.error().message;
+  if (!image->warnings.empty()) return "after a repair: " + image->warnings.front();
+  const auto contents = contents_by_format(*image, mended.bytes(), parent_);
+  const auto before = load_image(file.fd(), "leaf.vhd");
+  return contents == contents_by_format(*before, file.bytes(), parent_)
+             ? std::string{}
+             : "repair changed what the disk holds";
 }
 
 // The engine shows the same, and goes on writing: space that a cut left over shows nothing.

@@ -5,6 +5,7 @@
 
 #include <functional>
 #include <random>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -16,11 +17,22 @@ namespace viridian::vhd {
 
 struct WorkloadShape {
   const char* name;
-  uint32_t block_size;
+  uint32_t block_size;  // 0: a fixed disk
   uint64_t sectors;
   unsigned depth;
   unsigned seeds;
   unsigned sessions;
+};
+
+// Bugs in the order of writes, made in the log and not in the code: one write is lost, or comes
+// before what it has to wait for.
+enum class Mutation : uint8_t {
+  kBitmapBeforeData,    // before the sync that makes its blocks' data durable
+  kTableBeforeZeroing,  // before the space that it names was zeroed
+  kBitmapLost,
+  kTableLost,
+  kZeroingLost,     // of the space of blocks, or of the old footer
+  kLastFooterLost,  // of the close
 };
 
 // What each sector may hold after a cut.
@@ -50,6 +62,10 @@ class EngineWorkload {
   const io::ChangeLog& log() const { return log_; }
   // `forgotten`: see CrashStates.
   Outcome cut(unsigned extra, size_t forgotten = CrashStates::kNothing);
+  // The cuts of what the session would have done to the file if its code had the bug.
+  Outcome cut_mutated(unsigned extra, Mutation mutation, size_t operation);
+  // The operations of the session that a mutation can be of.
+  std::vector<size_t> victims(Mutation mutation) const;
 
  private:
   static constexpr size_t kMaxAtOnce = 4;
@@ -69,7 +85,11 @@ class EngineWorkload {
   void run_batch(ChainDisk& disk);
   void prepare(Slot& slot, io::IoOp op, uint64_t sector, uint64_t sectors);
   void note(const Slot& slot, Allowed& after) const;
+  Outcome cut_log(const io::ChangeLog& log, const std::vector<Moment>& moments, unsigned extra,
+                  size_t forgotten, bool by_engine);
   std::string check_state(const CrashImage& file, const Allowed& allowed, bool by_engine);
+  static std::string check_closed(const CrashImage& file);
+  std::string check_repair(const CrashImage& file);
   std::string check_by_engine(const CrashImage& file, const std::vector<Content>& contents);
   void go_on_from(const std::vector<std::byte>& file, const std::vector<Content>& contents);
 

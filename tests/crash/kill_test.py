@@ -1,24 +1,32 @@
 #!/usr/bin/env python3
-"""Kills vhdtool in the middle of compact, resize and commit, again and again.
+"""Kills vhdtool in the middle of what changes images in place, again and again.
 
-Usage: kill_test.py BIN_FOLDER compact|resize|commit. After each kill the images are read by the
-specification alone, without repair, and hold the old disk or the new one; then the same command is
-started again, succeeds, and its result is right. VIRIDIAN_KILLS: how often, 334 of each by default.
-The moment of a kill is random, within a time that follows how long the command takes: shorter when
-it ended before, longer when it had not begun to write.
+Usage: kill_test.py BIN_FOLDER compact|resize|commit|write|in_place. After each kill the images are
+read by the specification alone, without repair, and hold the old disk or the new one; then the same
+command is started again, succeeds, and its result is right. VIRIDIAN_KILLS: how often, 334 of each
+by default, and a fourth of that of write, whose ring the kernel is slow to take down. The moment of
+a kill is random, within a time that follows how long the command takes: shorter when it ended
+before, longer when it had not begun to write. in_place (convert --in-place) is too short for that:
+strace kills it before each of its calls in turn; skipped (77) where strace may not do that.
 """
+import itertools
 import os
 import pathlib
 import random
+import shutil
 import signal
 import subprocess
 import sys
 import tempfile
 import time
 
-from vhd_bytes import Image, SECTOR, copy, read_chain
+from vhd_bytes import Image, SECTOR, copy, good_footer, read_chain
 
 BLOCK = 4096
+IN_USE = 3  # vhdtool's exit code
+SKIP = 77
+# Which change something, and what comes between them.
+CALLS = ["pwrite64", "ftruncate", "fsync", "renameat2", "openat", "close", "fcntl", "write"]
 SIZE = 4 << 20
 
 
@@ -48,6 +56,10 @@ class Case:
 
     def paths(self):
         return [self.folder / name for name in self.names]
+
+    def is_done(self):
+        """The killed command had come to its end; it is not started again."""
+        return False
 
     def expect(self, condition, text):
         if not condition:
@@ -137,6 +149,82 @@ class Commit(Case):
         self.expect((left == 0) == (not self.option), f"the child has {left} blocks")
 
 
+class Write(Case):
+    """What a killed writer leaves: a file that has grown ahead, with old footers between blocks."""
+    names = ["disk.vhd"]
+
+    def prepare(self):
+        disk = self.prepared / "disk.vhd"
+        self.create("create", "--block-size", BLOCK, disk, SIZE)
+        self.fill(disk, 100, 0.1)
+        self.before = read_chain([disk])
+        self.new = self.chance.randbytes(SIZE)
+        (self.folder / "new").write_bytes(self.new)
+
+    def command(self):
+        return ["dd", "write", self.folder / "disk.vhd", self.folder / "new"]
+
+    def expect_old_or_new(self, disk):
+        for at in range(0, SIZE, SECTOR):
+            sector = disk[at:at + SECTOR]
+            self.expect(sector in (self.before[at:at + SECTOR], self.new[at:at + SECTOR]),
+                        f"what was never written at {at}")
+
+    def check_cut(self):
+        path = self.folder / "disk.vhd"
+        # The kernel takes a killed process's ring down behind its back, and the lock with it.
+        while subprocess.run([self.tool, "check", path], capture_output=True, timeout=120,
+                             check=False).returncode == IN_USE:
+            pass
+        disk = read_chain([path])
+        self.expect_old_or_new(disk)
+        self.create("check", path)  # finds nothing wrong, or the case ends here
+        self.create("repair", path)
+        self.create("check", path)
+        self.expect(read_chain([path]) == disk, "repair changed the disk")
+
+    def check_end(self):
+        self.expect(read_chain(self.paths()) == self.new, "not what was written")
+
+
+class InPlace(Case):
+    names = ["disk.img"]
+    changed = 0
+
+    def prepare(self):
+        self.model = self.chance.randbytes(SIZE)
+        (self.prepared / "disk.img").write_bytes(self.model)
+
+    def reset(self):
+        super().reset()
+        (self.folder / "disk.vhd").unlink(missing_ok=True)
+
+    def paths(self):
+        return [path for path in (self.folder / "disk.img", self.folder / "disk.vhd")
+                if path.exists()]
+
+    def command(self):
+        return ["convert", "--in-place", "--to", "fixed", self.folder / "disk.img",
+                self.folder / "disk.vhd"]
+
+    def is_done(self):
+        return not (self.folder / "disk.img").exists()
+
+    def check_cut(self):
+        self.expect(len(self.paths()) == 1, "one file, under one name")
+        data = self.paths()[0].read_bytes()
+        self.expect(data[:SIZE] == self.model, "another disk after a kill")
+        self.expect(len(data) == SIZE or good_footer(data[SIZE:]), "a part of a footer")
+        if self.is_done():
+            self.check_end()
+
+    def check_end(self):
+        data = (self.folder / "disk.vhd").read_bytes()
+        self.expect(self.is_done() and data[:SIZE] == self.model, "another disk at the end")
+        self.expect(good_footer(data[SIZE:]), "no footer, or two")
+        self.create("check", self.folder / "disk.vhd")
+
+
 def start(case):
     return subprocess.Popen([case.tool, *map(str, case.command())], stdout=subprocess.DEVNULL,
                             stderr=subprocess.PIPE)
@@ -148,15 +236,48 @@ def finish(case, process, when):
                 f"{when}: exit code {process.returncode}: {error.decode()}")
 
 
+def kill_at_each_call(case):
+    if shutil.which("strace") is None:
+        print("missing: strace")
+        sys.exit(SKIP)
+    killed = 0
+    for call in CALLS:
+        for when in itertools.count(1):
+            case.reset()
+            inject = f"inject={call}:signal=SIGKILL:when={when}"
+            done = subprocess.run(["strace", "-f", "-o", "/dev/null", "-e", inject, case.tool,
+                                   *map(str, case.command())], capture_output=True, timeout=120,
+                                  check=False)
+            if done.returncode == 0:
+                break
+            if done.returncode not in (-signal.SIGKILL, 128 + signal.SIGKILL):
+                print(f"missing: a strace that may trace: {done.stderr.decode()}")
+                sys.exit(SKIP)
+            killed += 1
+            case.changed += case.paths()[0].stat().st_size != SIZE
+            case.check_cut()
+            if not case.is_done():
+                finish(case, start(case), "started again")
+            case.check_end()
+        case.check_end()
+    print(f"killed at each of {killed} calls, {case.changed} of them after the first change")
+    case.expect(case.changed >= 2, "no kill came between the footer and the new name")
+
+
 def main():
     tool = pathlib.Path(sys.argv[1]) / "vhdtool"
-    kinds = {"compact": Compact, "resize": Resize, "commit": Commit}
+    kinds = {"compact": Compact, "resize": Resize, "commit": Commit, "write": Write,
+             "in_place": InPlace}
     kills = int(os.environ.get("VIRIDIAN_KILLS", "334"))
+    kills = kills // 4 if sys.argv[2] == "write" else kills
     memory = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
     with tempfile.TemporaryDirectory(dir=memory) as name:
         chance = random.Random(sys.argv[2])
         case = kinds[sys.argv[2]](tool, pathlib.Path(name), chance)
         case.prepare()
+        if sys.argv[2] == "in_place":
+            kill_at_each_call(case)
+            return
         window, changed, killed, tries = 0.0, 0, 0, 0
         while killed < kills:
             tries += 1
@@ -182,7 +303,8 @@ def main():
             wrote = [path.read_bytes() for path in case.paths()] != before
             changed += wrote
             window *= 1.0 if wrote else 1.03
-            finish(case, start(case), "started again")
+            if not case.is_done():
+                finish(case, start(case), "started again")
             case.check_end()
             if killed % 50 == 0:
                 for path in case.paths():

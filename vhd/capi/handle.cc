@@ -133,7 +133,7 @@ Outcome<int> Handle::run(io::IoRequest& request) {
   const io::IoStatus status = wait_for(request);
   settle();
   if (status == io::IoStatus::kOk) return 0;
-  return tl::unexpected<Failure>(failure_of(request, disk_->info()));
+  return tl::unexpected<Failure>(failure_of(request, code_of(status), path_, disk_->info()));
 }
 
 Outcome<int> Handle::prepare(const viridian_vhd_request& request, io::IoRequest& out) const {
@@ -205,6 +205,15 @@ Outcome<int> Handle::submit(viridian_vhd_request* const* requests, int count) {
   return taken;
 }
 
+Outcome<Failure> Handle::explain(const viridian_vhd_request& request, int result) const {
+  if (result >= 0) return Failure{0, ""};
+  if (!disk_) return refuse(ENOTCONN, "{}: was lost by a snapshot that failed; close it", path_);
+  io::IoRequest made;
+  if (const auto ok = prepare(request, made); !ok) return tl::unexpected<Failure>(ok.error());
+  constexpr int kMaxErrno = 4095;  // the kernel's MAX_ERRNO
+  return failure_of(made, result < -kMaxErrno ? EIO : -result, path_, disk_->info());
+}
+
 Outcome<int> Handle::fd() {
   if (auto ok = usable(); !ok) return ok;
   const auto fd = reactor_->event_fd();
@@ -257,7 +266,7 @@ Outcome<int> Handle::quiesce() {
   io::IoRequest flush;
   flush.op = io::IoOp::kFlush;
   if (wait_for(flush) == io::IoStatus::kOk) return 0;
-  return tl::unexpected<Failure>(failure_of(flush, disk_->info()));
+  return tl::unexpected<Failure>(failure_of(flush, code_of(flush.status), path_, disk_->info()));
 }
 
 Outcome<int> Handle::close(bool& gone) {

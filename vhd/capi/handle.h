@@ -26,6 +26,8 @@ class Handle {
   Outcome<int> run(io::IoRequest& request);
 
   Outcome<int> submit(viridian_vhd_request* const* requests, int count);
+  // The failure of a request that ended with `result`; of code 0 if it is none.
+  Outcome<Failure> explain(const viridian_vhd_request& request, int result) const;
   Outcome<int> fd();
   Outcome<int> poll();
   Outcome<int> snapshot(const std::string& path);
@@ -75,7 +77,8 @@ Outcome<Format> format_of(uint32_t format);
 Outcome<int> set_data(io::IoRequest& request, const iovec* iov, int iov_count, uint64_t offset);
 Outcome<int> set_range(io::IoRequest& request, uint64_t offset, uint64_t length);
 
-// The reason why `request` ended as it did, for a person.
-Failure failure_of(const io::IoRequest& request, const io::DiskInfo& info);
+// The reason why `request` ended with `code`, a positive errno, for a person.
+Failure failure_of(const io::IoRequest& request, int code, const std::string& path,
+                   const io::DiskInfo& info);
 
 }  // namespace viridian::vhd::capi

@@ -39,17 +39,18 @@ Outcome<int> set_range(io::IoRequest& request, uint64_t offset, uint64_t length)
   return set_sectors(request, offset, length);
 }
 
-Failure failure_of(const io::IoRequest& request, const io::DiskInfo& info) {
-  const int code = code_of(request.status);
+Failure failure_of(const io::IoRequest& request, int code, const std::string& path,
+                   const io::DiskInfo& info) {
   const uint64_t offset = request.sector * io::kSectorSize;
   const uint64_t length = request.sector_count * io::kSectorSize;
-  if (request.status == io::IoStatus::kOutOfRange) {
-    return {code, fmt::format("offset {}, length {}: ends behind the disk's {} bytes", offset,
-                              length, info.sector_count * io::kSectorSize)};
+  if (code == ERANGE) {
+    return {code, fmt::format("{}: offset {}, length {}: ends behind the disk's {} bytes", path,
+                              offset, length, info.sector_count * io::kSectorSize)};
   }
-  const char* reason = ::strerrordesc_np(code);
-  if (request.op == io::IoOp::kFlush) return {code, fmt::format("flush: {}", reason)};
-  return {code, fmt::format("offset {}, length {}: {}", offset, length, reason)};
+  const char* known = ::strerrordesc_np(code);
+  const char* reason = known != nullptr ? known : "an unknown error";
+  if (request.op == io::IoOp::kFlush) return {code, fmt::format("{}: flush: {}", path, reason)};
+  return {code, fmt::format("{}: offset {}, length {}: {}", path, offset, length, reason)};
 }
 
 }  // namespace viridian::vhd::capi

@@ -203,6 +203,20 @@ int viridian_vhd_poll(viridian_vhd* disk, viridian_vhd_error* error) {
   return with_handle(disk, error, [](Handle& handle) { return handle.poll(); });
 }
 
+int viridian_vhd_explain(viridian_vhd* disk, const viridian_vhd_request* request, int result,
+                         viridian_vhd_error* error) {
+  Failure failure{0, ""};
+  const int told = with_handle(disk, error, [&](Handle& handle) -> Outcome<int> {
+    if (request == nullptr) return refuse(EINVAL, "request: is NULL");
+    auto explained = handle.explain(*request, result);
+    if (!explained) return tl::unexpected<Failure>(explained.error());
+    failure = std::move(*explained);
+    return 0;
+  });
+  if (told == 0) report(error, failure.code, failure.message.c_str());
+  return told;
+}
+
 int viridian_vhd_create(const char* path, const viridian_vhd_create_options* options,
                         viridian_vhd_error* error) {
   return guarded(error, [&] { return checked_create(path, options); });

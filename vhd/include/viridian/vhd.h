@@ -7,7 +7,8 @@
 //
 // Threads: handles share nothing, and there is no global state. One handle is used by one thread at
 // a time, by any thread; a thread does not end while requests that it submitted are in progress.
-// Between fork() and exec() a child uses no handle.
+// Between fork() and exec() a child uses no handle. One open disk has one queue: a second one, for
+// another thread on the same disk, is offered in C++ alone (vhd/open_disk.h, open_second_queue).
 //
 // Structures with a struct_size grow at their end: set the whole structure to zero, then
 // struct_size to its sizeof, then what matters. Zero is the default everywhere.
@@ -147,6 +148,13 @@ VIRIDIAN_VHD_API int viridian_vhd_fd(viridian_vhd* disk, struct viridian_vhd_err
 // Does what can be done without waiting and calls done() of what has ended. Returns how many that
 // were.
 VIRIDIAN_VHD_API int viridian_vhd_poll(viridian_vhd* disk, struct viridian_vhd_error* error);
+
+// Writes to `error` what a synchronous call would have written there for a request that ended with
+// `result`, the number that done() was given; from done(), or later while the request is as it was
+// submitted. Returns 0 then.
+VIRIDIAN_VHD_API int viridian_vhd_explain(viridian_vhd* disk,
+                                          const struct viridian_vhd_request* request, int result,
+                                          struct viridian_vhd_error* error);
 
 struct viridian_vhd_create_options {
   uint32_t struct_size;

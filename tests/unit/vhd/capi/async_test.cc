@@ -114,6 +114,32 @@ TEST_F(CapiAsync, ManyRequestsThroughAShortQueueAllEndAndTheFullQueueSaysSo) {
   EXPECT_EQ(disk.fill_of(499 * 4096, 4096), static_cast<char>(499));
 }
 
+TEST_F(CapiAsync, FailuresAreExplainedAsThoseOfSynchronousCallsAre) {
+  CapiDisk disk(path_);
+  Request beyond(VIRIDIAN_VHD_OP_READ, 10 * kMiB - 512, 4096);
+  Request good(VIRIDIAN_VHD_OP_READ, 0, 4096);
+  viridian_vhd_error told = {};
+  int explained = -1;
+  beyond.then = [&] { explained = viridian_vhd_explain(disk, &beyond, beyond.result, &told); };
+  ASSERT_EQ(submit(disk, {&beyond, &good}), 2);
+  poll_until(disk, [&] { return beyond.ends + good.ends == 2; });
+  EXPECT_EQ(beyond.result, -ERANGE);
+  EXPECT_EQ(explained, 0);
+  viridian_vhd_error synchronous = {};
+  EXPECT_EQ(viridian_vhd_readv(disk, &beyond.part, 1, beyond.offset, &synchronous), -ERANGE);
+  EXPECT_EQ(told.code, ERANGE);
+  EXPECT_STREQ(told.message, synchronous.message);
+  EXPECT_NE(std::string(told.message).find(path_ + ": offset 10485248"), std::string::npos)
+      << told.message;
+  EXPECT_EQ(viridian_vhd_explain(disk, &good, good.result, &told), 0);
+  EXPECT_EQ(told.code, 0);
+  EXPECT_STREQ(told.message, "");
+  EXPECT_EQ(viridian_vhd_explain(disk, &good, -EIO, nullptr), 0);
+  EXPECT_EQ(viridian_vhd_explain(disk, nullptr, -EIO, &told), -EINVAL);
+  EXPECT_EQ(viridian_vhd_explain(disk, &good, -4000, &told), 0);
+  EXPECT_NE(std::string(told.message).find("unknown"), std::string::npos) << told.message;
+}
+
 TEST_F(CapiAsync, DoneMaySubmitAgainAndUseSynchronousCalls) {
   CapiDisk disk(path_);
   Request write(VIRIDIAN_VHD_OP_WRITE, 0, 4096, 1);

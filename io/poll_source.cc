@@ -15,7 +15,9 @@ PollSource::PollSource(Reactor& reactor, int fd, Ready ready, void* context)
       ready_(ready),
       context_(context) {}
 
-PollSource::~PollSource() {
+PollSource::~PollSource() { close(); }
+
+void PollSource::close() noexcept {
   if (!armed_) return;
   closing_ = true;
   Completion cancelled([](Completion& completion) noexcept { completion.result = 1; });

@@ -11,14 +11,17 @@ class PollSource : private Completion {
   using Ready = void (*)(void* context) noexcept;
 
   PollSource(Reactor& reactor, int fd, Ready ready, void* context);
-  // Turns the reactor until the kernel has let go of the descriptor; not from a callback.
-  ~PollSource();
+  ~PollSource();  // close()
   PollSource(const PollSource&) = delete;
   PollSource& operator=(const PollSource&) = delete;
 
   // `ready` runs once when there is something to read, also if there is something now. Asking again
   // before that changes nothing.
   void arm() noexcept;
+
+  // Turns the reactor until the kernel has let go of the descriptor; not from a callback. Then the
+  // object may be destroyed by any thread.
+  void close() noexcept;
 
  private:
   Reactor& reactor_;

@@ -102,11 +102,14 @@ Result<void> EthdevPort::start(const EthdevOptions& options) {
   return {};
 }
 
+void EthdevPort::close() noexcept {
+  if (!timer_) return;
+  timer_->stop();
+  reactor_.run_until([this] { return timer_->stopped(); });
+}
+
 EthdevPort::~EthdevPort() {
-  if (timer_) {
-    timer_->stop();
-    reactor_.run_until([this] { return timer_->stopped(); });
-  }
+  close();
   if (id_ == UINT16_MAX) return;
   rte_device* device = nullptr;
   rte_eth_dev_info info = {};

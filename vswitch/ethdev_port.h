@@ -25,13 +25,14 @@ class EthdevPort final : public SwitchPort {
   // Attaches the device unless it is there; takes and starts it. `pool` outlives all frames.
   static Result<std::unique_ptr<EthdevPort>> create(io::Reactor& reactor, rte_mempool* pool,
                                                     const EthdevOptions& options);
-  ~EthdevPort() override;  // turns the reactor; not from a callback
+  ~EthdevPort() override;  // after close(), if it was in a switch
 
   PortFeatures features() const noexcept override { return features_; }
   uint16_t receive(std::span<rte_mbuf*> frames) noexcept override;
   uint16_t transmit(std::span<rte_mbuf* const> frames) noexcept override;
   bool arm() noexcept override;
   void disarm() noexcept override {}
+  void close() noexcept override;
 
  private:
   EthdevPort(io::Reactor& reactor, rte_mempool* pool) : reactor_(reactor), pool_(pool) {}

@@ -33,6 +33,7 @@ class PacketPort final : public SwitchPort {
   uint16_t transmit(std::span<rte_mbuf* const> frames) noexcept override;
   bool arm() noexcept override;
   void disarm() noexcept override {}
+  void close() noexcept override { poll_.close(); }
 
  private:
   static constexpr size_t kReadBatch = 8;  // each has room for the largest frame

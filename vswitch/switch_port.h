@@ -44,6 +44,10 @@ class SwitchPort {
   virtual bool arm() noexcept = 0;
   // After it woke: no events are needed until the next arm().
   virtual void disarm() noexcept = 0;
+
+  // It has left its switch for good: lets go of the reactor, which it may turn; not from a callback.
+  // Then it may be destroyed by any thread, and what takes long happens there.
+  virtual void close() noexcept {}
 };
 
 }  // namespace viridian::vswitch

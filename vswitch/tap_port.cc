@@ -14,7 +14,7 @@ namespace {
 
 constexpr unsigned kOffloads = TUN_F_CSUM | TUN_F_TSO4 | TUN_F_TSO6;
 
-Result<void> set_mtu(const std::string& name, uint16_t mtu) {
+Result<void> set_interface_mtu(const std::string& name, uint16_t mtu) {
   const UniqueFd socket(::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
   ifreq request = {};
   name.copy(request.ifr_name, IFNAMSIZ - 1);
@@ -47,7 +47,7 @@ Result<std::unique_ptr<TapPort>> TapPort::create(io::Reactor& reactor, rte_mempo
       ::ioctl(fd.get(), TUNSETOFFLOAD, kOffloads) != 0) {
     return fail_errno(fmt::format("{}: this kernel's TAP has no offloads", name), errno);
   }
-  VIRIDIAN_TRY(set_mtu(name, options.mtu));
+  VIRIDIAN_TRY(set_interface_mtu(name, options.mtu));
   return std::unique_ptr<TapPort>(new TapPort(reactor, pool, std::move(fd), name, options.mtu));
 }
 
@@ -62,6 +62,12 @@ TapPort::TapPort(io::Reactor& reactor, rte_mempool* pool, UniqueFd fd, std::stri
       room_(pool) {}
 
 TapPort::~TapPort() = default;
+
+Result<void> TapPort::set_mtu(uint16_t mtu) {
+  VIRIDIAN_TRY(set_interface_mtu(name_, mtu));
+  mtu_ = mtu;
+  return {};
+}
 
 bool TapPort::arm() noexcept {
   if (readable_) return false;

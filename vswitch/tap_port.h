@@ -27,6 +27,9 @@ class TapPort final : public SwitchPort {
                                                  const TapOptions& options);
   ~TapPort() override;
 
+  // Worker's thread.
+  Result<void> set_mtu(uint16_t mtu);
+
   const std::string& interface_name() const noexcept { return name_; }
 
   PortFeatures features() const noexcept override { return {true, true, mtu_}; }
@@ -34,6 +37,7 @@ class TapPort final : public SwitchPort {
   uint16_t transmit(std::span<rte_mbuf* const> frames) noexcept override;
   bool arm() noexcept override;
   void disarm() noexcept override {}
+  void close() noexcept override { poll_.close(); }
 
  private:
   TapPort(io::Reactor& reactor, rte_mempool* pool, UniqueFd fd, std::string name, uint16_t mtu);

@@ -256,8 +256,12 @@ vswitch::PortFeatures Adapter::features() const noexcept {
   const Offloads& offloads = control_.offloads();
   const bool rsc = offloads.rsc_ipv4 && offloads.rsc_ipv6;
   // Without RSC a guest may send on what it receives, so a checksum that was not made would leave
-  // it.
-  return {rsc, rsc, static_cast<uint16_t>(frame_bytes_ - vswitch::kEthernetHeaderBytes)};
+  // it. DHCP clients read frames beside the guest's network stack and look at UDP's checksum, which
+  // here nothing could tell them to leave.
+  return {.checksum = rsc,
+          .segmentation = rsc,
+          .mtu = static_cast<uint16_t>(frame_bytes_ - vswitch::kEthernetHeaderBytes),
+          .udp_checksum = false};
 }
 
 uint16_t Adapter::receive(std::span<rte_mbuf*> frames) noexcept {

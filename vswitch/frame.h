@@ -28,6 +28,7 @@ constexpr uint64_t kFrameIpv6 = RTE_MBUF_F_TX_IPV6;
 constexpr uint64_t kFrameIpChecksum = RTE_MBUF_F_TX_IP_CKSUM;
 constexpr uint64_t kFrameTcp = RTE_MBUF_F_TX_TCP_CKSUM;
 constexpr uint64_t kFrameUdp = RTE_MBUF_F_TX_UDP_CKSUM;
+static_assert((kFrameUdp & ~kFrameTcp) != 0);  // a bit that says "not TCP"
 constexpr uint64_t kFrameTransportMask = RTE_MBUF_F_TX_L4_MASK;
 constexpr uint64_t kFrameSegment = RTE_MBUF_F_TX_TCP_SEG;
 // Any of these, and there is more to a frame than its bytes.

@@ -17,6 +17,7 @@ struct PortFeatures {
   bool checksum = false;      // TCP and UDP over IPv4 and IPv6, and IPv4 headers
   bool segmentation = false;  // TCP over IPv4 and IPv6 up to kMaxFrameBytes; needs `checksum`
   uint16_t mtu = 1500;        // of one packet, without the Ethernet header
+  bool udp_checksum = true;   // false: `checksum` is not for UDP
 };
 
 class SwitchPort {

@@ -134,6 +134,7 @@ void VirtualSwitch::set_capabilities(PortState& state, const PortFeatures& featu
       std::min<uint32_t>(features.mtu + uint32_t{kEthernetHeaderBytes}, kMaxFrameBytes);
   state.missing_offloads = 0;
   if (!features.checksum) state.missing_offloads |= kFrameOffloads;
+  if (!features.udp_checksum) state.missing_offloads |= kFrameUdp & ~kFrameTcp;
   if (!features.segmentation) state.missing_offloads |= kFrameSegment;
 }
 

@@ -148,9 +148,11 @@ TEST_F(Offload, ChecksumsAreWorkedOffForAPortThatCannot) {
       fakes::FakePort from(pool_);
       fakes::FakePort plain(pool_);
       fakes::FakePort able(pool_, {.checksum = true});
+      fakes::FakePort not_udp(pool_, {.checksum = true, .udp_checksum = false});
       ASSERT_TRUE(bridge.add_port(from, {.name = "a"}));
       ASSERT_TRUE(bridge.add_port(able, {.name = "b"}));
       ASSERT_TRUE(bridge.add_port(plain, {.name = "c"}));
+      ASSERT_TRUE(bridge.add_port(not_udp, {.name = "d"}));
       const Bytes transport = protocol == 6 ? tcp(Bytes(101, 3), 0x10) : udp(1, 2, Bytes(101, 3));
       fakes::PlainFrame frame =
           ip_frame(v6 ? ipv6(protocol, transport) : ipv4(protocol, transport));
@@ -170,6 +172,7 @@ TEST_F(Offload, ChecksumsAreWorkedOffForAPortThatCannot) {
       EXPECT_EQ(made[0].flags, kFrameChecksumGood);
       // It is a broadcast: the other port has the frame as it came.
       EXPECT_EQ(able.take().at(0).flags, frame.flags);
+      EXPECT_EQ(not_udp.take().at(0).flags, protocol == 6 ? frame.flags : kFrameChecksumGood);
     }
   }
 }

@@ -57,6 +57,7 @@ struct SwitchConfig {
   std::string tap;             // the interface of the host's port or of the uplink
   uint16_t mtu = 1500;         // the interface's
   vswitch::VlanSettings vlan;  // of the interface's port
+  vswitch::MirrorMode mirror = vswitch::MirrorMode::kNone;  // likewise
 };
 constexpr size_t kMaxSwitches = 16, kMaxGuests = 8;
 

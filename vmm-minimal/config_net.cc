@@ -42,9 +42,9 @@ Result<void> set_kind(NetConfig& nic, std::string_view value) {
                          {{"netvsp", NetKind::kNetvsp}, {"tulip", NetKind::kTulip}});
 }
 
-Result<void> set_mirror(NetConfig& nic, std::string_view value) {
+Result<void> set_mirror(vswitch::MirrorMode& target, std::string_view value) {
   using vswitch::MirrorMode;
-  return choose<MirrorMode>(nic.mirror, value, "mirror",
+  return choose<MirrorMode>(target, value, "mirror",
                             {{"none", MirrorMode::kNone},
                              {"source", MirrorMode::kSource},
                              {"destination", MirrorMode::kDestination}});
@@ -139,7 +139,7 @@ Result<void> set_net_field(NetConfig& nic, std::string_view field, std::string_v
   if (field == "mac") return set_mac(nic, value);
   if (field == "vlan") return set_vlan(nic.vlan, value);
   if (field == "queues") return set_number(nic.queues, value, 1, kMaxQueues);
-  if (field == "mirror") return set_mirror(nic, value);
+  if (field == "mirror") return set_mirror(nic.mirror, value);
   return fail(ErrorKind::kInvalidArgument,
               "is not a field of a NIC; known are nic, kind, switch, mac, vlan, queues and mirror");
 }
@@ -171,6 +171,7 @@ Result<void> set_switch_field(SwitchConfig& config, std::string_view field,
   }
   if (field == "tap") return set_name(config.tap, value, kMaxInterfaceName);
   if (field == "vlan") return set_vlan(config.vlan, value);
+  if (field == "mirror") return set_mirror(config.mirror, value);
   if (field == "mtu") {
     unsigned mtu = 0;
     VIRIDIAN_TRY(set_number(mtu, value, kMinMtu, kMaxMtu));
@@ -178,7 +179,7 @@ Result<void> set_switch_field(SwitchConfig& config, std::string_view field,
     return {};
   }
   return fail(ErrorKind::kInvalidArgument,
-              "is not a field of a switch; known are name, kind, tap, vlan and mtu");
+              "is not a field of a switch; known are name, kind, tap, mtu, vlan and mirror");
 }
 
 Result<SwitchConfig> parse_switch(std::string_view text) {

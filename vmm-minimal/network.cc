@@ -50,6 +50,7 @@ Result<void> Network::add_switch(const SwitchConfig& config) {
   port.role = config.kind == vswitch::SwitchKind::kExternal ? vswitch::PortRole::kUplink
                                                             : vswitch::PortRole::kHost;
   port.vlan = config.vlan;
+  port.mirror = config.mirror;
   const auto added = made.bridge->add_port(*made.tap, port);
   if (!added) return with_context(fmt::format("switch {}", config.name), added.error());
   made.tap_port = *added;

@@ -1,29 +1,10 @@
 """What hdparm and smartctl say of an emulated IDE disk: they send ATA commands of their own."""
 
-import re
-import shutil
-import subprocess
-from pathlib import Path
-
 from machine.images import DISK_BYTES, make_disk
-from machine.lab import Failure, Lab
-from machine.paths import Unavailable
+from machine.lab import Lab
+from machine.programs import with_libraries
 
 from .warnings import ALLOWED
-
-PACKAGES = {"hdparm": "hdparm", "smartctl": "smartmontools"}
-
-
-def with_libraries(program: str) -> dict[str, bytes]:
-    """A program of this host and the libraries it needs, as files for the guest."""
-    path = shutil.which(program, path="/usr/sbin:/sbin:/usr/bin:/bin")
-    if path is None:
-        raise Unavailable(f"{program} is not here; install the Debian package {PACKAGES[program]}")
-    needed = subprocess.run(["ldd", path], check=True, capture_output=True, text=True).stdout
-    libraries = re.findall(r"(/\S+) \(0x", needed)
-    return {f"bin/{program}": Path(path).read_bytes(),
-            **{library.lstrip("/"): Path(library).read_bytes() for library in libraries}}
-
 
 def tools_read_the_disk(lab: Lab) -> None:
     folder = lab.folder("disk_tools")

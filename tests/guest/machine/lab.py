@@ -1,10 +1,12 @@
 """What a guest case works with: a folder, the place to run, and boots of the tested guest."""
 
 import json
+import os
 import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from . import initramfs
 from .kernel import Kernel
@@ -19,8 +21,10 @@ VMBUS = [*IDE, "hv_vmbus", "hv_utils"]
 STORAGE = [*IDE, "hv_vmbus", "hv_utils", "hv_storvsc"]
 ROOT = [*STORAGE, "crc32c_generic", "ext4"]
 NET = ["tulip", "8021q"]
+SYNTHETIC_NET = ["hv_vmbus", "hv_utils", "hv_netvsc", *NET]
 MODULE_LISTS = {"ide_only": IDE, "ide": VMBUS, "storage": STORAGE,
-                "cdrom": [*STORAGE, "sr_mod"], "root": ROOT, "net": NET}
+                "cdrom": [*STORAGE, "sr_mod"], "root": ROOT, "net": NET,
+                "synthetic_net": SYNTHETIC_NET}
 
 SHOWN = 30  # problems in a case's verdict
 MARK = "VIRIDIAN "
@@ -75,6 +79,10 @@ def guest_image(kernel: Kernel) -> Path:
                             {"lib.sh": folder / "lib.sh", "bin/guestio": BIN / "guestio"})
 
 
+def read_stats(file: Path) -> dict[str, dict[str, int]]:
+    return json.loads(file.read_text()) if file.exists() else {}
+
+
 class Lab:
     def __init__(self, session: Path, kernel: Kernel | None, place: Place,
                  on_line: LineSink | None = None) -> None:
@@ -98,20 +106,58 @@ class Lab:
              options: Sequence[str] = (), memory: str = "256M",
              limit_s: int = BOOT_LIMIT_S) -> GuestRun:
         """Boots the tested guest in `folder`; disks are vmm-minimal's --disk arguments."""
-        assert self.kernel is not None
-        number = len(list(self.session.glob(f"{folder.name}.initrd.*"))) + 1
-        initrd = self.session / f"{folder.name}.initrd.{number}"
-        extra = initramfs.extra_files({"case.sh": script.encode(), **(files or {})})
-        initrd.write_bytes(guest_image(self.kernel).read_bytes() + extra)
-        kernel_line = f"{KERNEL_LINE} viridian.modules={modules} {append}".strip()
+        number = len(list(self.session.glob(f"{folder.name}.log.*"))) + 1
+        initrd = self._initrd(f"{folder.name}.{number}", script, files)
         command = [str(VMM), "--memory", memory, "--cpus", str(cpus),
-                   "--kernel", str(self.kernel.image), "--initrd", str(initrd),
-                   "--append", kernel_line, "--no-stdin", "--stats-json", STATS]
+                   *self._kernel_options(initrd, modules, append), "--no-stdin",
+                   "--stats-json", STATS]
         for disk in disks:
             command += ["--disk", disk]
         outcome = self.run(folder, [*command, *options], limit_s)
+        log = self._log(folder, number, command, outcome)
+        return GuestRun(outcome, log, read_stats(folder / STATS), self.place.slowness > 1)
+
+    def boot_together(self, folder: Path, configuration: dict[str, Any], *,
+                      scripts: Mapping[str, str], files: Mapping[str, bytes], modules: str,
+                      host: str = '"$@"', memory: str = "192M",
+                      limit_s: int = BOOT_LIMIT_S) -> dict[str, GuestRun]:
+        """Boots the guests of a configuration in one vmm-minimal, each with the script of its name.
+        `host` is a script that runs vmm-minimal ("$@") in a network namespace of its own."""
+        for guest in configuration["guests"]:
+            name = guest["name"]
+            initrd = self._initrd(f"{folder.name}.{name}", scripts[name], files)
+            guest |= {"initrd": str(initrd), "stats-json": f"{name}.{STATS}"}
+        (folder / "machines.json").write_text(json.dumps(configuration, indent=1))
+        (folder / "host.sh").write_text(host)
+        # A user namespace where the tests' user may not make network interfaces.
+        rights = [] if os.geteuid() == 0 or self.place.slowness > 1 else ["--map-root-user"]
+        command = ["unshare", *rights, "--net", "sh", "host.sh",
+                   str(VMM), "--config", "machines.json", "--memory", memory,
+                   *self._kernel_options(None, modules, "")]
+        outcome = self.run(folder, command, limit_s)
+        log = self._log(folder, 1, command, outcome)
+        runs = {}
+        for name in scripts:
+            lines = [line.removeprefix(f"{name}: ") for line in outcome.lines
+                     if line.startswith(f"{name}: ") or ": " not in line]
+            runs[name] = GuestRun(Outcome(outcome.code, lines, outcome.seconds), log,
+                                  read_stats(folder / f"{name}.{STATS}"), self.place.slowness > 1)
+        return runs
+
+    def _initrd(self, name: str, script: str, files: Mapping[str, bytes] | None) -> Path:
+        assert self.kernel is not None
+        initrd = self.session / f"{name}.initrd"
+        extra = initramfs.extra_files({"case.sh": script.encode(), **(files or {})})
+        initrd.write_bytes(guest_image(self.kernel).read_bytes() + extra)
+        return initrd
+
+    def _kernel_options(self, initrd: Path | None, modules: str, append: str) -> list[str]:
+        assert self.kernel is not None
+        line = f"{KERNEL_LINE} viridian.modules={modules} {append}".strip()
+        return ["--kernel", str(self.kernel.image), "--append", line,
+                *(["--initrd", str(initrd)] if initrd else [])]
+
+    def _log(self, folder: Path, number: int, command: Sequence[str], outcome: Outcome) -> Path:
         log = self.session / f"{folder.name}.log.{number}"
         log.write_text(f"$ {shlex.join(command)}\n" + "\n".join(outcome.lines) + "\n")
-        stats = folder / STATS
-        return GuestRun(outcome, log, json.loads(stats.read_text()) if stats.exists() else {},
-                        self.place.slowness > 1)
+        return log

@@ -20,7 +20,8 @@ from .kernel import Kernel
 from .paths import Unavailable
 from .place import TIMED_OUT, LineSink, Outcome, quoted
 
-MODULES = ["virtio_pci", "9pnet_virtio", "9p", "virtio_blk", "crc32c_generic", "ext4", "kvm-amd"]
+MODULES = ["virtio_pci", "9pnet_virtio", "9p", "virtio_blk", "crc32c_generic", "ext4", "kvm-amd",
+           "tun", "veth", "bridge"]
 # Without XSAVE: QEMU's SVM does not intercept XSETBV, so KVM would report a wrong size of the XSAVE
 # area (CPUID 0xD) to its guest, whose kernel warns of it.
 CPU = "EPYC,+svm,+npt,-xsave"

@@ -1,1 +1,2 @@
-"""What scripts/demo shows: a boot from a differencing VHD, and what each path to a disk costs."""
+"""What scripts/demo shows: a boot from a differencing VHD, what each path to a disk costs,
+and two guests that talk."""

@@ -73,8 +73,8 @@ Unexpected parent_missing(const ChainLink& child, const std::vector<std::string>
   for (const std::string& reason : reasons)
     all += (all.empty() ? "" : "; ") + reason;
   return fail(kind,
-              "{}: parent {}: not found ({}); give the parent's path, or allow parents outside "
-              "the image's folder",
+              "{}: parent {}: not found ({}); give the parent's path (vhdtool: --parent), or "
+              "allow parents outside the image's folder (--allow-parent)",
               child.path, quote(child.image.parent_name), all);
 }
 

@@ -85,7 +85,8 @@ Result<void> write_exact(const FileView& file, uint64_t offset, std::span<const 
 
 Unexpected damaged_because(const FileView& file, const Field& field, std::string text) {
   std::string line =
-      fmt::format("{}: {} {}; restore the image from a good copy", file.name, field.name, text);
+      fmt::format("{}: {} {}; see what can be mended (vhdtool check), or restore a good copy",
+                  file.name, field.name, text);
   if (file.problems != nullptr) {
     file.problems->push_back({field.name, field.offset, std::move(text)});
   }

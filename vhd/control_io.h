@@ -60,7 +60,7 @@ Result<T> read_struct(const FileView& file, uint64_t offset, std::string_view wh
 // The image that `file` shows: load_image() of image.h for a view with patches.
 Result<Image> load_image(const FileView& file, const OpenPolicy& policy);
 
-// kCorrupt: "`file`: `field` `text`; restore the image from a good copy". Also noted as a problem.
+// kCorrupt: "`file`: `field` `text`; ..." with the cure. Also noted as a problem.
 Unexpected damaged_because(const FileView& file, const Field& field, std::string text);
 
 template <class... Args>

@@ -141,10 +141,11 @@ Result<Image> load_image(const FileView& file, const OpenPolicy& policy) {
     return load_vhd(file, *found, policy);
   }
   if (found->last.state == FooterState::kValid || found->copy.state == FooterState::kValid) {
-    return fail(ErrorKind::kInvalidArgument,
-                "{}: name: does not end in .vhd, but the file holds a VHD; give the format, vhd or "
-                "raw",
-                file.name);
+    return fail(
+        ErrorKind::kInvalidArgument,
+        "{}: name: does not end in .vhd, but the file holds a VHD; give the format (vhdtool: "
+        "--format vhd, or raw)",
+        file.name);
   }
   return load_raw(file);
 }

@@ -63,15 +63,28 @@ Result<void> write_batmap(const FileView& file, const SparseHeader& header,
 
 }  // namespace
 
-Result<void> check_options(const std::string& path, const CreateOptions& options, bool sparse) {
-  const uint64_t limit = sparse ? kMaxSparseSize : kMaxFixedSize;
-  const WriterProfile& profile = profile_of(options.compat);
-  if (options.size_bytes == 0 || options.size_bytes % profile.size_unit != 0 ||
-      options.size_bytes > limit) {
-    return fail(ErrorKind::kInvalidArgument,
-                "{}: size: {} bytes are not a positive multiple of {} up to {}", path,
-                options.size_bytes, profile.size_unit, limit);
+Result<void> check_disk_size(const std::string& path, uint64_t size_bytes, uint64_t unit,
+                             bool sparse) {
+  if (size_bytes == 0 || size_bytes % unit != 0) {
+    return fail(ErrorKind::kInvalidArgument, "{}: size: {} bytes are no positive multiple of {}",
+                path, size_bytes, unit);
   }
+  if (sparse && size_bytes > kMaxSparseSize) {
+    return fail(ErrorKind::kInvalidArgument,
+                "{}: size: {} bytes are more than the {} (2040 GiB) that a dynamic or differencing "
+                "image can hold; a fixed one holds more",
+                path, size_bytes, kMaxSparseSize);
+  }
+  if (size_bytes > kMaxFixedSize) {
+    return fail(ErrorKind::kInvalidArgument, "{}: size: {} bytes are more than {}", path,
+                size_bytes, kMaxFixedSize);
+  }
+  return {};
+}
+
+Result<void> check_options(const std::string& path, const CreateOptions& options, bool sparse) {
+  const WriterProfile& profile = profile_of(options.compat);
+  VIRIDIAN_TRY(check_disk_size(path, options.size_bytes, profile.size_unit, sparse));
   if (!sparse) return {};
   if (options.compat == Compat::kAzure) {
     return fail(ErrorKind::kInvalidArgument, "{}: type: Azure takes fixed images only", path);

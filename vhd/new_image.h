@@ -29,6 +29,10 @@ struct NewSparse {
   uint64_t footer_offset(uint64_t end) const;
 };
 
+// Whether an image can have this size; `unit`: of which it is a multiple.
+Result<void> check_disk_size(const std::string& path, uint64_t size_bytes, uint64_t unit,
+                             bool sparse);
+
 // An empty dynamic image. `options` have been checked.
 NewSparse new_dynamic(const CreateOptions& options);
 SparseHeader make_header(const CreateOptions& options, uint64_t table_offset);

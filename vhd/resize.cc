@@ -6,6 +6,7 @@
 #include "vhd/footer.h"
 #include "vhd/limits.h"
 #include "vhd/locators.h"
+#include "vhd/new_image.h"
 
 namespace viridian::vhd {
 namespace {
@@ -24,12 +25,7 @@ Result<void> write_zeroes(io::File& file, uint64_t offset, uint64_t length) {
 
 Result<void> check_size(const io::File& file, const Image& image, uint64_t size_bytes) {
   const bool sparse = image.block_size != 0;
-  const uint64_t limit = sparse ? kMaxSparseSize : kMaxFixedSize;
-  if (size_bytes == 0 || size_bytes % kSector != 0 || size_bytes > limit) {
-    return fail(ErrorKind::kInvalidArgument,
-                "{}: size: {} bytes are not a positive multiple of 512 up to {}", file.name(),
-                size_bytes, limit);
-  }
+  VIRIDIAN_TRY(check_disk_size(file.name(), size_bytes, kSector, sparse));
   if (sparse && div_ceil<uint64_t>(size_bytes, image.block_size) > kMaxBatEntries) {
     return fail(ErrorKind::kInvalidArgument,
                 "{}: size: {} bytes in blocks of {} need more than {} table entries; convert the "

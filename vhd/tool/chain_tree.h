@@ -44,7 +44,7 @@ struct TreeOptions {
 Result<std::vector<TreeNode>> read_tree(const std::string& folder, const TreeOptions& options);
 
 struct ChainCommand {
-  std::string folder;
+  std::string folder = ".";
   TreeOptions options;
   bool json = false;
 };

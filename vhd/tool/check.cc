@@ -106,6 +106,10 @@ std::string cure_of(const CheckCommand& command, const std::vector<Finding>& fin
   return "restore the image from a good copy";
 }
 
+std::string_view without_prefix(std::string_view text, std::string_view prefix) {
+  return text.starts_with(prefix) ? text.substr(prefix.size()) : text;
+}
+
 void print_findings(const CheckCommand& command, const std::vector<Finding>& findings, bool sound) {
   if (command.json) {
     Json list = Json::array();
@@ -123,6 +127,11 @@ void print_findings(const CheckCommand& command, const std::vector<Finding>& fin
     return;
   }
   for (const Finding& one : findings) {
+    if (one.field == one.name) {  // of no place in the file
+      fmt::print("{}: {}: {}: {}\n", text_of(one.severity), quote(one.image), one.name,
+                 without_prefix(one.text, command.path + ": "));
+      continue;
+    }
     fmt::print("{}: {}: {}: {} (offset {:#x}): {}\n", text_of(one.severity), quote(one.image),
                one.name, one.field, one.offset, one.text);
   }

@@ -115,8 +115,8 @@ Result<uint64_t> write_in(const DdCommand& command) {
     if (!got) return Unexpected(got.error());
     if (*got % 512 != 0) {
       return fail(ErrorKind::kInvalidArgument,
-                  "{}: size: ends {} bytes into a sector; fill it up with zeroes", command.file,
-                  *got % 512);
+                  "{}: size: ends {} bytes into a sector; fill it up with zeroes",
+                  command.file == "-" ? "standard input" : command.file, *got % 512);
     }
     if (*got == 0) break;
     VIRIDIAN_TRY(
@@ -125,7 +125,7 @@ Result<uint64_t> write_in(const DdCommand& command) {
   }
   if (command.length && done < *command.length) {
     return fail(ErrorKind::kInvalidArgument, "{}: size: {} bytes are fewer than the {} of --length",
-                command.file, done, *command.length);
+                command.file == "-" ? "standard input" : command.file, done, *command.length);
   }
   VIRIDIAN_TRY(run_request(**reactor, **disk, io::IoOp::kFlush, 0, {}));
   return done;

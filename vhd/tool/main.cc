@@ -22,7 +22,11 @@ int start(int argc, char** argv) {
   } catch (const CLI::Success& success) {
     return line.app().exit(success);  // --help and --version
   } catch (const CLI::ParseError& error) {
-    std::fprintf(stderr, "vhdtool: %s; 'vhdtool --help' shows how it is used\n", error.what());
+    // The parser only says that a command is required.
+    const bool unknown = argc > 1 && argv[1][0] != '-' && line.app().get_subcommands().empty();
+    const std::string text =
+        unknown ? fmt::format("'{}' is no command", argv[1]) : std::string(error.what());
+    std::fprintf(stderr, "vhdtool: %s; 'vhdtool --help' shows how it is used\n", text.c_str());
     return kExitUsage;
   }
   catch_interrupts();

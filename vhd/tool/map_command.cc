@@ -150,6 +150,10 @@ Result<void> run_map(const MapCommand& command) {
       picture.add(one);
     }));
     fmt::print("{}", text_picture(picture, labels, columns));
+    const bool any_child = chain->front().image.type == ImageType::kDifferencing;
+    if (any_child && !command.options.sectors) {
+      fmt::print("whole blocks, as far as a child has a part of them; --sectors looks closer\n");
+    }
   }
   if (svg) return write_svg(command.svg, svg_picture(*svg, labels));
   return {};

@@ -11,9 +11,9 @@ void add_chain(CommandLine& line) {
       "and parents that were written after their child was made. Exit code 1 if there are any.\n"
       "Links, devices and FIFOs are not followed.\n"
       "Examples:\n"
-      "  vhdtool chain .\n"
+      "  vhdtool chain\n"
       "  vhdtool chain --recursive --json /srv/disks");
-  app.add_option("folder", command.folder, "The folder with the images")->required();
+  app.add_option("folder", command.folder, "The folder with the images; without it, this one");
   app.add_flag("--recursive", command.options.recursive, "The folders in it too");
   add_json(app, command.json);
 }

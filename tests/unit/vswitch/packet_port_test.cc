@@ -2,9 +2,13 @@
 #include "vswitch/packet_port.h"
 
 #include <gtest/gtest.h>
+#include <net/if.h>
 #include <sched.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
 
 #include <cstdlib>
+#include <cstring>
 
 #include "tests/unit/vswitch/frame_bytes.h"
 #include "tests/unit/vswitch/ip_frames.h"
@@ -31,6 +35,16 @@ rte_mbuf* large_tcp_frame(rte_mempool* pool, size_t payload_bytes, uint16_t segm
   return frame;
 }
 
+// What is up may still be without a carrier for a moment, and drops frames as long.
+void wait_until_running(const char* name) {
+  const UniqueFd socket(::socket(AF_INET, SOCK_DGRAM, 0));
+  ifreq request = {};
+  std::strncpy(request.ifr_name, name, IFNAMSIZ - 1);
+  while (::ioctl(socket.get(), SIOCGIFFLAGS, &request) == 0 &&
+         (request.ifr_flags & IFF_RUNNING) == 0)
+    ::sched_yield();
+}
+
 class PacketPortTest : public testing::Test {
  protected:
   void SetUp() override {
@@ -38,6 +52,8 @@ class PacketPortTest : public testing::Test {
     if (std::system("ip link add va type veth peer name vb && ip link set va mtu 9000 up && "
                     "ip link set vb mtu 9000 up") != 0)
       GTEST_SKIP() << "not here: ip, or veth interfaces";
+    wait_until_running("va");
+    wait_until_running("vb");
     ASSERT_TRUE(start_dpdk());
     auto pool = make_frame_pool("packet_test", kFrames);
     ASSERT_TRUE(pool) << pool.error().message;
@@ -58,6 +74,15 @@ class PacketPortTest : public testing::Test {
     return port ? std::move(*port) : nullptr;
   }
 
+  // The next frame, whenever the kernel brings it.
+  Bytes next(PacketPort& port, uint64_t* flags = nullptr, uint16_t* tag = nullptr) {
+    for (;;) {
+      const Bytes bytes = take_from(port, flags, tag);
+      if (!bytes.empty()) return bytes;
+      if (port.arm()) reactor_->turn(true);
+    }
+  }
+
   std::unique_ptr<io::Reactor> reactor_ = std::move(*io::Reactor::create());
   FramePool pool_;
   std::unique_ptr<PacketPort> a_;
@@ -69,7 +94,7 @@ TEST_F(PacketPortTest, FramesPassInOrder) {
   for (size_t i = 0; i < 40; ++i)
     ASSERT_TRUE(give_to(*a_, pool_.get(), numbered_frame(60 + i)));
   for (size_t i = 0; i < 40; ++i)
-    EXPECT_EQ(take_from(*b_), numbered_frame(60 + i));
+    EXPECT_EQ(next(*b_), numbered_frame(60 + i));
   EXPECT_TRUE(take_from(*b_).empty());
 }
 
@@ -85,14 +110,14 @@ TEST_F(PacketPortTest, ABurstIsTakenAtOnce) {
   EXPECT_EQ(a_->transmit(burst), kBurst);
   rte_pktmbuf_free_bulk(burst.data(), kBurst);
   for (size_t i = 0; i < kBurst; ++i)
-    EXPECT_EQ(take_from(*b_), numbered_frame(1000 + i));
+    EXPECT_EQ(next(*b_), numbered_frame(1000 + i));
 }
 
 TEST_F(PacketPortTest, TagPassesBesideTheFrame) {
   uint64_t flags = 0;
   uint16_t tag = 0;
   ASSERT_TRUE(give_to(*a_, pool_.get(), numbered_frame(100), kFrameVlan, 0x2064));
-  EXPECT_EQ(take_from(*b_, &flags, &tag), numbered_frame(100));
+  EXPECT_EQ(next(*b_, &flags, &tag), numbered_frame(100));
   EXPECT_EQ(flags & kFrameVlan, kFrameVlan);
   EXPECT_EQ(tag, 0x2064);
 }
@@ -104,10 +129,11 @@ TEST_F(PacketPortTest, LargeSendPassesUncut) {
   const uint32_t sent_bytes = frame->pkt_len;
   rte_pktmbuf_free(frame);
   rte_mbuf* got = nullptr;
-  while (b_->receive({&got, 1}) == 1 && got->pkt_len != sent_bytes)
+  while (got == nullptr || got->pkt_len != sent_bytes) {
     rte_pktmbuf_free(got);
-  ASSERT_NE(got, nullptr);
-  ASSERT_EQ(got->pkt_len, sent_bytes);
+    got = nullptr;
+    if (b_->receive({&got, 1}) == 0 && b_->arm()) reactor_->turn(true);
+  }
   EXPECT_NE(got->ol_flags & kFrameSegment, 0U);
   EXPECT_EQ(got->tso_segsz, 1400);
   EXPECT_TRUE(offloads_fit(*got));
@@ -118,13 +144,7 @@ TEST_F(PacketPortTest, WakesTheReactorWhenAFrameComes) {
   while (!take_from(*b_).empty() || !b_->arm())
     continue;
   ASSERT_TRUE(give_to(*a_, pool_.get(), numbered_frame(100)));
-  Bytes taken;
-  for (int i = 0; i < 100 && taken.empty(); ++i) {
-    reactor_->turn(false);
-    taken = take_from(*b_);
-    b_->arm();
-  }
-  EXPECT_EQ(taken, numbered_frame(100));
+  EXPECT_EQ(next(*b_), numbered_frame(100));
 }
 
 TEST_F(PacketPortTest, InterfaceThatIsDownSwallowsFramesAndComesBack) {
@@ -133,15 +153,10 @@ TEST_F(PacketPortTest, InterfaceThatIsDownSwallowsFramesAndComesBack) {
     EXPECT_TRUE(give_to(*a_, pool_.get(), numbered_frame(100)));
   EXPECT_TRUE(take_from(*b_).empty());
   ASSERT_EQ(std::system("ip link set vb up"), 0);
-  b_->arm();
-  Bytes taken;
-  for (int i = 0; i < 1000 && taken.empty(); ++i) {
-    EXPECT_TRUE(give_to(*a_, pool_.get(), numbered_frame(200)));
-    reactor_->turn(false);
-    taken = take_from(*b_);
-    b_->arm();
-  }
-  EXPECT_EQ(taken, numbered_frame(200));
+  wait_until_running("va");
+  wait_until_running("vb");
+  ASSERT_TRUE(give_to(*a_, pool_.get(), numbered_frame(200)));
+  EXPECT_EQ(next(*b_), numbered_frame(200));
 }
 
 TEST_F(PacketPortTest, InterfaceThatIsNotThereIsRefused) {

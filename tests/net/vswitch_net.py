@@ -1,0 +1,240 @@
+#!/usr/bin/env python3
+"""The command `vswitch` end to end: vswitch_net.py BIN_DIR CASE.
+
+Runs in network namespaces of its own: a tap of the host's namespace and a veth pair into another are
+ports of an external switch. Exits with 77 where that is not possible.
+"""
+import json
+import os
+import pathlib
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+
+SKIPPED = 77
+FAR = f"viridian-far-{os.getpid()}"
+HOST_IP, FAR_IP = "10.77.0.1", "10.77.0.2"
+CONFIG = {"switches": [{"name": "lan", "kind": "external", "ports": [
+    {"name": "host", "type": "tap", "interface": "near0", "role": "host"},
+    {"name": "up", "type": "af_packet", "interface": "up0", "role": "uplink"}]}]}
+
+
+def run(*words, check=True, **more):
+    done = subprocess.run([str(w) for w in words], capture_output=True, text=True, timeout=60, **more)
+    if check and done.returncode != 0:
+        raise AssertionError(f"{words}: {done.returncode}: {done.stdout}{done.stderr}")
+    return done
+
+
+class Net:
+    """The running switch and both ends."""
+
+    def __init__(self, binary, folder):
+        self.binary, self.folder = binary, folder
+        self.socket = folder / "socket"
+        config = folder / "lan.json"
+        config.write_text(json.dumps(CONFIG))
+        run("ip", "link", "set", "lo", "up")
+        run("ip", "netns", "add", FAR)
+        run("ip", "link", "add", "up0", "type", "veth", "peer", "name", "far0", "netns", FAR)
+        run("ip", "link", "set", "up0", "up")
+        run("ip", "-n", FAR, "link", "set", "lo", "up")
+        run("ip", "-n", FAR, "link", "set", "far0", "up")
+        run("ip", "-n", FAR, "addr", "add", f"{FAR_IP}/24", "dev", "far0")
+        self.daemon = subprocess.Popen(
+            [str(binary), "run", "--config", str(config), "--socket", str(self.socket)],
+            stdout=subprocess.PIPE, text=True)
+        line = self.daemon.stdout.readline()
+        assert line == f"vswitch: serving {self.socket}\n", line
+        run("ip", "link", "set", "near0", "up")
+        run("ip", "addr", "add", f"{HOST_IP}/24", "dev", "near0")
+        self.ping_until_answered()
+
+    def close(self):
+        self.daemon.terminate()
+        status = self.daemon.wait(timeout=20)
+        assert status == 0, f"the daemon ended with {status}"
+        assert not self.socket.exists()
+
+    def vswitch(self, *words, **more):
+        return run(self.binary, "--socket", self.socket, *words, **more)
+
+    def ping(self, count=1, interval=0.01, wait=1):
+        done = run("ping", "-n", "-c", count, "-i", interval, "-W", wait, FAR_IP, check=False)
+        return int(re.search(r"(\d+) received", done.stdout).group(1))
+
+    def ping_until_answered(self):
+        for _ in range(50):
+            if self.ping() == 1:
+                return
+        raise AssertionError("no answer")
+
+    def port(self, name):
+        shown = json.loads(self.vswitch("show", "--json").stdout)
+        return next(p for p in shown["switches"][0]["ports"] if p["name"] == name)
+
+
+def frames_pass_from_host_to_namespace(net):
+    assert net.ping(count=20) == 20
+    port = net.port("up")
+    assert port["connected"] and port["counters"]["rx_frames"] >= 20, port
+    assert re.search(r"\bup\b", net.vswitch("macs", "lan").stdout)
+    metrics = net.vswitch("metrics").stdout
+    assert metrics.endswith("# EOF\n") and 'port="host"' in metrics
+    assert "flooded in VLAN 0: up" in net.vswitch(
+        "explain", "lan", "host", "--source", "02:00:00:00:00:01", "--destination",
+        "ff:ff:ff:ff:ff:ff").stdout
+    table = net.vswitch("watch", "--count", "1", "--interval", "100").stdout
+    assert "lan/host" in table
+
+
+def capture_opens_in_tcpdump(net):
+    if not shutil.which("tcpdump"):
+        sys.exit(SKIPPED)
+    file = net.folder / "frames.pcapng"
+    watching = subprocess.Popen([str(net.binary), "--socket", str(net.socket), "capture", "lan",
+                                 "up", "--dropped", "-w", str(file)])
+    while not file.exists() or b"Viridian" not in file.read_bytes():
+        time.sleep(0.01)
+    net.vswitch("set-port", "lan", "up", 'acl=[{"direction":"in","action":"deny",'
+                                         '"protocol":"icmp"}]')
+    assert net.ping(wait=0.2) == 0
+    while b"dropped: acl" not in file.read_bytes():
+        time.sleep(0.01)
+    watching.terminate()
+    watching.wait()
+    text = run("tcpdump", "-n", "-r", file).stdout
+    assert f"IP {HOST_IP} > {FAR_IP}: ICMP echo request" in text, text
+    assert f"IP {FAR_IP} > {HOST_IP}: ICMP echo reply" in text, text
+
+
+def live_changes_take_effect(net):
+    for kind, answered in (("private", 0), ("external", 1), ("internal", 0), ("external", 1)):
+        net.vswitch("set-switch", "lan", f"kind={kind}")
+        if answered:
+            net.ping_until_answered()
+        else:
+            assert net.ping(wait=0.2) == 0
+    net.vswitch("set-port", "lan", "host", "vlan.mode=access", "vlan.vlan=9")
+    assert net.ping(wait=0.2) == 0
+    net.vswitch("set-port", "lan", "host", "vlan=null")
+    net.ping_until_answered()
+    net.vswitch("set-port", "lan", "host", "mtu=1400")
+    assert "mtu 1400" in run("ip", "link", "show", "near0").stdout
+    assert net.vswitch("apply", net.folder / "lan.json").stdout == "port lan/host: changed mtu\n"
+    assert net.vswitch("apply", net.folder / "lan.json").stdout == "nothing to change\n"
+
+
+def ports_come_and_go_without_loss(net):
+    count = 1500
+    pinging = subprocess.Popen(["ping", "-n", "-q", "-i", "0.002", "-c", str(count), FAR_IP],
+                               stdout=subprocess.PIPE, text=True)
+    changes = 0
+    while pinging.poll() is None:
+        net.vswitch("add-port", "lan", "other", "type=tap", "interface=other0")
+        # It sends back what it gets: in the VLAN of the others that would move their addresses.
+        net.vswitch("add-port", "lan", "ring", "type=ethdev", "device=net_ring0",
+                    "vlan.mode=access", "vlan.vlan=5")
+        net.vswitch("set-port", "lan", "other", "mtu=9000", "router_guard=true")
+        net.vswitch("remove-port", "lan", "other")
+        net.vswitch("remove-port", "lan", "ring")
+        changes += 5
+    text = pinging.stdout.read()
+    drops = {name: net.port(name)["counters"]["drops"] for name in ("host", "up")}
+    assert f"{count} received" in text, f"{text}{drops}"
+    assert changes >= 10
+    print(f"{changes} changes, {count} of {count} pings answered")
+
+
+def tcp_keeps_its_offloads(net):
+    if not shutil.which("iperf3"):
+        sys.exit(SKIPPED)
+    server = subprocess.Popen(["ip", "netns", "exec", FAR, "iperf3", "-s", "-1", "--forceflush"],
+                              stdout=subprocess.PIPE, text=True)
+    while "Server listening" not in server.stdout.readline():
+        pass
+    before = net.port("up")["counters"]
+    told = json.loads(run("iperf3", "-c", FAR_IP, "-t", "2", "-C", "cubic", "-J").stdout)
+    server.wait(timeout=20)
+    after = net.port("up")["counters"]
+    frames = after["tx_frames"] - before["tx_frames"]
+    size = (after["tx_bytes"] - before["tx_bytes"]) / frames
+    speed = told["end"]["sum_received"]["bits_per_second"] / 1e9
+    print(f"{speed:.1f} Gbit/s in frames of {size:.0f} bytes")
+    assert size > 3000, size  # larger than any frame on a wire here: it was not cut
+
+
+def wrong_input_is_one_line(net):
+    def refused(text, *words):
+        done = net.vswitch(*words, check=False)
+        assert done.returncode == 1 and done.stdout == "", done
+        assert done.stderr.count("\n") == 1 and text in done.stderr, done.stderr
+
+    refused("switches[0].ports[0].vlan.mode: is \"acess\"", "set-port", "lan", "host",
+            "vlan.mode=acess")
+    refused("interface \"nowhere\": there is none", "add-port", "lan", "x", "type=af_packet",
+            "interface=nowhere")
+    refused("switch: there is no switch \"wan\"", "macs", "wan")
+    refused("\"nonsense\": must be FIELD=VALUE", "set-port", "lan", "host", "nonsense")
+    refused("/nowhere: cannot be read", "apply", "/nowhere")
+    config = net.folder / "wrong.json"
+    config.write_text('{"switches": [{"name": "a", "knd": "private"}]}')
+    done = run(net.binary, "run", "--config", config, "--socket", net.folder / "other", check=False)
+    assert done.returncode == 1 and "switches[0].knd: is no field here" in done.stderr, done
+    done = run(net.binary, "run", "--socket", net.socket, check=False)
+    assert done.returncode == 1 and "is served by another process" in done.stderr, done
+    assert run(net.binary, "dance", check=False).returncode == 2
+
+
+def idle_switch_sleeps(net):
+    def ticks():
+        fields = pathlib.Path(f"/proc/{net.daemon.pid}/stat").read_text().rsplit(") ")[1].split()
+        return int(fields[11]) + int(fields[12])
+
+    before = ticks()
+    time.sleep(2)
+    used = (ticks() - before) / os.sysconf("SC_CLK_TCK") / 2
+    status = pathlib.Path(f"/proc/{net.daemon.pid}/status").read_text()
+    resident = int(re.search(r"VmRSS:\s+(\d+)", status).group(1)) / 1024
+    print(f"idle: {100 * used:.1f} % of a core; {resident:.0f} MiB resident")
+    assert used < 0.1, used
+    assert net.ping(count=5) == 5
+
+
+CASES = [frames_pass_from_host_to_namespace, capture_opens_in_tcpdump, live_changes_take_effect,
+         ports_come_and_go_without_loss, tcp_keeps_its_offloads, wrong_input_is_one_line,
+         idle_switch_sleeps]
+
+
+def possible():
+    if os.geteuid() != 0 or not shutil.which("ip") or not os.path.exists("/dev/net/tun"):
+        return False
+    return subprocess.run(["unshare", "--net", "true"], stderr=subprocess.DEVNULL).returncode == 0
+
+
+def main():
+    binary = pathlib.Path(sys.argv[1]) / "vswitch"
+    case = {c.__name__: c for c in CASES}[sys.argv[2]]
+    if len(sys.argv) == 3:
+        if not possible():
+            print("not here: network namespaces (root), ip, or /dev/net/tun")
+            return SKIPPED
+        # Once more, in a namespace of its own.
+        return subprocess.run(["unshare", "--net", sys.executable, *sys.argv, "inside"]).returncode
+    with tempfile.TemporaryDirectory() as folder:
+        try:
+            net = Net(binary, pathlib.Path(folder))
+            try:
+                case(net)
+            finally:
+                net.close()
+        finally:
+            subprocess.run(["ip", "netns", "del", FAR], stderr=subprocess.DEVNULL)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -104,7 +104,7 @@ int add_status(void* user, const char*, uint64_t offset, uint32_t* entries, size
 
 // Everything, for a server that does not tell, or tells what cannot be.
 std::vector<Range> ranges_of(const NbdLibrary& nbd, nbd_handle* handle, uint64_t size_bytes) {
-  const std::vector<Range> everything = {{0, size_bytes}};
+  std::vector<Range> everything = {{0, size_bytes}};
   if (nbd.can_meta_context(handle, LIBNBD_CONTEXT_BASE_ALLOCATION) != 1) return everything;
   Status status;
   while (status.at < size_bytes && !interrupted()) {
@@ -172,6 +172,7 @@ class NbdSource final : public DiskSource {
       return connection;
     }
     std::vector<char*> arguments;
+    arguments.reserve(server.size() + 1);
     for (const std::string& one : server)
       arguments.push_back(const_cast<char*>(one.c_str()));  // libnbd does not write to them
     arguments.push_back(nullptr);

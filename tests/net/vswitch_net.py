@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """The command `vswitch` end to end: vswitch_net.py BIN_DIR CASE.
 
-Runs in network namespaces of its own: a tap of the host's namespace and a veth pair into another are
-ports of an external switch. Exits with 77 where that is not possible.
+Runs in network namespaces of its own: a tap of the host's namespace and a veth pair into another
+are ports of an external switch. Exits with 77 where that is not possible.
 """
 import json
 import os
@@ -23,7 +23,8 @@ CONFIG = {"switches": [{"name": "lan", "kind": "external", "ports": [
 
 
 def run(*words, check=True, **more):
-    done = subprocess.run([str(w) for w in words], capture_output=True, text=True, timeout=60, **more)
+    done = subprocess.run([str(w) for w in words], capture_output=True, text=True, timeout=60,
+                          **more)
     if check and done.returncode != 0:
         raise AssertionError(f"{words}: {done.returncode}: {done.stdout}{done.stderr}")
     return done

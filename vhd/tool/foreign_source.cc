@@ -9,6 +9,7 @@
 #include <sstream>
 #include <utility>
 
+#include "vhd/tool/foreign_files.h"
 #include "vhd/tool/nbd_source.h"
 
 namespace viridian::vhd::tool {
@@ -52,7 +53,7 @@ std::string foreign_format(const std::string& path) {
 }
 
 Result<std::unique_ptr<DiskSource>> open_foreign(const std::string& path, const std::string& format,
-                                                 bool direct) {
+                                                 bool files_outside, bool direct) {
   struct stat status {};
   if (::stat(path.c_str(), &status) != 0 || ::access(path.c_str(), R_OK) != 0) {
     return fail_errno(path, errno);
@@ -68,6 +69,7 @@ Result<std::unique_ptr<DiskSource>> open_foreign(const std::string& path, const 
   }
   // From the root, since qemu-nbd takes "nbd:..." and the like for no file.
   const std::string file = std::filesystem::absolute(path).string();
+  if (!files_outside) VIRIDIAN_TRY(refuse_files_outside(file, format));
   return open_nbd(path, {"qemu-nbd", "--read-only", "--format=" + format,
                          direct ? "--cache=none" : "--cache=writeback", "--", file});
 }

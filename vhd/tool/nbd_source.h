@@ -20,8 +20,8 @@ std::string foreign_format(const std::string& path);
 Result<std::unique_ptr<DiskSource>> open_nbd(const std::string& name,
                                              const std::vector<std::string>& server);
 // The file at `path` through qemu-nbd, for reading only. The format is never guessed by its bytes.
-// `direct`: past the page cache.
+// `files_outside`: although the image names files out of its folder. `direct`: past the page cache.
 Result<std::unique_ptr<DiskSource>> open_foreign(const std::string& path, const std::string& format,
-                                                 bool direct);
+                                                 bool files_outside, bool direct);
 
 }  // namespace viridian::vhd::tool

@@ -52,8 +52,9 @@ Result<OpenedSource> open_source(const SourceOptions& options) {
   const bool by_name = options.from.empty() && options.policy.format == Format::kAuto;
   const std::string format = by_name ? foreign_format(options.name) : options.from;
   if (uri || !format.empty()) {
-    auto disk =
-        uri ? open_nbd(options.name, {}) : open_foreign(options.name, format, options.direct);
+    auto disk = uri ? open_nbd(options.name, {})
+                    : open_foreign(options.name, format, options.policy.allow_parent_outside,
+                                   options.direct);
     if (!disk) return Unexpected(std::move(disk).error());
     source.disk = std::move(*disk);
     return source;

@@ -32,8 +32,9 @@ std::string ServerMessages::last_line() const {
   while (!text.empty() && text.back() == '\n')
     text.pop_back();
   text.erase(0, text.rfind('\n') + 1);  // 0 where there is no other line
-  const size_t colon = text.find(": ");
-  if (text.starts_with("qemu-nbd: ")) text.erase(0, colon + 2);
+  if (text.starts_with("qemu-nbd: ") || text.starts_with("qemu-img: ")) {
+    text.erase(0, text.find(": ") + 2);
+  }
   return text;
 }
 

@@ -25,8 +25,8 @@ void add_convert(CommandLine& line) {
       "  vhdtool convert disk.qcow2 disk.vhd\n"
       "  vhdtool convert nbd://server/export disk.vhd\n"
       "'-' is standard input or output: a raw disk comes in, a raw or fixed image goes out.\n"
-      "qcow2, vmdk, vhdx and vdi files are read through qemu-nbd, with the backing files they\n"
-      "name, wherever those lie: only for files that you trust.");
+      "qcow2, vmdk, vhdx and vdi files are read through qemu-nbd, with the backing files that lie\n"
+      "in their folder.");
   app.add_option("source", command.source, "The image to read, or an NBD server's URI")->required();
   app.add_option("target", command.target, "The new file")->required();
   app.add_option("--from", command.from,

@@ -126,8 +126,7 @@ void ChainDisk::index_first_layers(std::span<const Part> parts) {
     const auto value = static_cast<uint8_t>(layer);
     for (size_t i = whole; i < count; ++i)
       first_layer_[i].store(value);
-    const std::span<const uint32_t> table(image.bat.data(), whole);
-    for (size_t i = next_used(table, 0); i < whole; i = next_used(table, i + 1))
+    for (size_t i = image.bat.next_used(0); i < whole; i = image.bat.next_used(i + 1))
       first_layer_[i].store(value);
   }
 }

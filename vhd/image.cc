@@ -150,24 +150,6 @@ Result<Image> load_image(const FileView& file, const OpenPolicy& policy) {
   return load_raw(file);
 }
 
-size_t next_used(std::span<const uint32_t> table, size_t index) noexcept {
-  constexpr size_t kGroup = 16;
-  while (index < table.size()) {
-    if (index % kGroup == 0 && index + kGroup <= table.size()) {
-      uint32_t all = kUnusedEntry;
-      for (size_t i = 0; i < kGroup; ++i)
-        all &= table[index + i];
-      if (all == kUnusedEntry) {
-        index += kGroup;
-        continue;
-      }
-    }
-    if (table[index] != kUnusedEntry) return index;
-    ++index;
-  }
-  return table.size();
-}
-
 Result<Image> load_image(int fd, std::string_view name, const OpenPolicy& policy,
                          std::vector<Problem>* problems) {
   auto file = view_file(fd, name);

@@ -8,12 +8,12 @@
 
 #include <cstdint>
 #include <optional>
-#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "base/result.h"
+#include "vhd/block_table.h"
 #include "vhd/vhd_format.h"
 
 namespace viridian::vhd {
@@ -88,9 +88,9 @@ struct Image {
   uint32_t block_size = 0;    // bytes: a power of two
   uint32_t bitmap_bytes = 0;  // a multiple of 512
   uint64_t bat_offset = 0;
-  std::vector<uint32_t> bat;  // host order, ceil(size_bytes / block_size) entries
-  uint64_t data_end = 0;      // everything before this may be in use; a multiple of 512
-  std::vector<Gap> gaps;      // between the first block and data_end
+  BlockTable bat;         // ceil(size_bytes / block_size) entries
+  uint64_t data_end = 0;  // everything before this may be in use; a multiple of 512
+  std::vector<Gap> gaps;  // between the first block and data_end
   std::optional<Batmap> batmap;
 
   // For kDifferencing.
@@ -118,10 +118,6 @@ Result<Image> load_image(int fd, std::string_view name, const OpenPolicy& policy
 
 // Whether an image goes by that name.
 bool has_vhd_name(std::string_view name);
-
-// The first entry of `table` from `index` on that is not unused; its size if there is none. For
-// walking over a table that is mostly unused.
-size_t next_used(std::span<const uint32_t> table, size_t index) noexcept;
 
 // True if the null id that Xen's tools write for a raw parent.
 constexpr bool is_null(const UniqueId& id) { return id == UniqueId{}; }

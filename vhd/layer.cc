@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <bit>
+#include <utility>
 
 namespace viridian::vhd {
 
@@ -15,11 +16,8 @@ Layer::Layer(std::unique_ptr<io::File> file, Image& image)
   unit_shift_ = std::min(block_shift_, kMaxUnitShift);
   bitmap_sectors_ = image.bitmap_bytes / kSectorBytes;
   bat_offset_ = image.bat_offset;
-  const std::vector<uint32_t> table = std::move(image.bat);
-  block_count_ = table.size();
-  places_ = PublishedArray<uint32_t>(block_count_);
-  for (size_t i = next_used(table, 0); i < table.size(); i = next_used(table, i + 1))
-    set_place(i, table[i]);
+  places_ = std::move(image.bat);
+  block_count_ = places_.size();
   const uint64_t units = block_count_ << (block_shift_ - unit_shift_);
   full_ = PublishedArray<uint64_t>(div_ceil<uint64_t>(units, 64));
 }

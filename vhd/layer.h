@@ -5,49 +5,17 @@
 #pragma once
 
 #include <algorithm>
-#include <atomic>
-#include <cstdlib>
 #include <memory>
-#include <vector>
 
 #include "base/checked.h"
 #include "io/file.h"
 #include "vhd/image.h"
+#include "vhd/published_array.h"
 
 namespace viridian::vhd {
 
 constexpr uint32_t kSectorBytes = 512;
 constexpr uint32_t kMaxUnitShift = 12;  // 4096 bits in a sector of bitmap
-
-// Numbers that one thread writes and others may read. They begin as zero, and what was never
-// written costs no memory: a table of 2040 GiB of holes is address space and nothing else.
-template <class T>
-class PublishedArray {
- public:
-  // What was stored before a value is seen by who loads the value.
-  class Reference {
-   public:
-    explicit Reference(T& value) noexcept : value_(value) {}
-    T load() const noexcept { return value_.load(std::memory_order_acquire); }
-    void store(T value) noexcept { value_.store(value, std::memory_order_release); }
-
-   private:
-    std::atomic_ref<T> value_;
-  };
-
-  PublishedArray() = default;
-  explicit PublishedArray(uint64_t count)
-      : values_(static_cast<T*>(std::calloc(std::max<uint64_t>(count, 1), sizeof(T)))) {
-    if (!values_) std::abort();  // as operator new does without exceptions
-  }
-  Reference operator[](uint64_t index) const noexcept { return Reference(values_[index]); }
-
- private:
-  struct FreeMemory {
-    void operator()(T* memory) const { std::free(memory); }
-  };
-  std::unique_ptr<T[], FreeMemory> values_;
-};
 
 class Layer {
  public:
@@ -73,8 +41,8 @@ class Layer {
   uint64_t block_bytes() const noexcept { return uint64_t{kSectorBytes} << block_shift_; }
 
   // Of a block: the sector of its bitmap in the file, or kUnusedEntry.
-  uint32_t place(uint64_t block) const noexcept { return ~places_[block].load(); }
-  void set_place(uint64_t block, uint32_t place) noexcept { places_[block].store(~place); }
+  uint32_t place(uint64_t block) const noexcept { return places_[block]; }
+  void set_place(uint64_t block, uint32_t place) noexcept { places_.set(block, place); }
   bool is_allocated(uint64_t block) const noexcept { return place(block) != kUnusedEntry; }
   uint64_t table_offset() const noexcept { return bat_offset_; }
 
@@ -114,8 +82,8 @@ class Layer {
   uint32_t bitmap_sectors_ = 0;
   uint64_t bat_offset_ = 0;
   uint64_t block_count_ = 0;
-  PublishedArray<uint32_t> places_;  // inverted, so that an unused one is zero
-  PublishedArray<uint64_t> full_;    // one bit for each unit
+  BlockTable places_;
+  PublishedArray<uint64_t> full_;  // one bit for each unit
 };
 
 }  // namespace viridian::vhd

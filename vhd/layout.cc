@@ -30,8 +30,10 @@ void sort(std::vector<uint32_t>& sectors) {
 }
 
 size_t index_of(const Image& image, uint32_t sector, size_t skip = 0) {
-  const auto from = image.bat.begin() + static_cast<std::ptrdiff_t>(skip);
-  return static_cast<size_t>(std::find(from, image.bat.end(), sector) - image.bat.begin());
+  size_t index = image.bat.next_used(skip);
+  while (index < image.bat.size() && image.bat[index] != sector)
+    index = image.bat.next_used(index + 1);
+  return index;
 }
 
 Field entry_field(const Image& image, size_t index) {
@@ -125,18 +127,19 @@ Result<void> check_layout(const FileView& file, std::vector<Extent> metadata, Im
   const uint64_t block_bytes = uint64_t{image.bitmap_bytes} + image.block_size;
   const uint64_t file_end = std::min(file.size_bytes, image.footer_offset);
   std::vector<uint32_t> sectors;
-  for (size_t i = next_used(image.bat, 0); i < image.bat.size(); i = next_used(image.bat, i + 1)) {
-    const uint64_t offset = image.bat[i] * kSector;
+  for (size_t i = image.bat.next_used(0); i < image.bat.size(); i = image.bat.next_used(i + 1)) {
+    const uint32_t sector = image.bat[i];
+    const uint64_t offset = sector * kSector;
     if (!range_within(offset, block_bytes, file_end)) {
       const auto problem =
           damaged(file, entry_field(image, i),
-                  "is sector {}: its block of {} bytes ends behind the file's data at {}",
-                  image.bat[i], block_bytes, file_end);
+                  "is sector {}: its block of {} bytes ends behind the file's data at {}", sector,
+                  block_bytes, file_end);
       if (!file.goes_on()) return problem;
       continue;
     }
     image.data_end = std::max(image.data_end, offset + block_bytes);
-    sectors.push_back(image.bat[i]);
+    sectors.push_back(sector);
   }
   image.data_end = align_up(image.data_end, kSector);
   sort(sectors);

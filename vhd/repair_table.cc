@@ -105,11 +105,13 @@ class TableRepair {
 
   Result<void> read_table() {
     std::vector<be32> piece(std::min<uint64_t>(count_, 64 * 1024));
-    while (image().bat.size() < count_) {
-      piece.resize(std::min<uint64_t>(piece.size(), count_ - image().bat.size()));
-      const uint64_t at = image().bat_offset + image().bat.size() * sizeof(be32);
+    image().bat = BlockTable(count_);
+    for (uint64_t first = 0; first < count_; first += piece.size()) {
+      piece.resize(std::min<uint64_t>(piece.size(), count_ - first));
+      const uint64_t at = image().bat_offset + first * sizeof(be32);
       VIRIDIAN_TRY(read_exact(file_, at, std::as_writable_bytes(std::span(piece)), "block table"));
-      image().bat.insert(image().bat.end(), piece.begin(), piece.end());
+      for (size_t i = 0; i < piece.size(); ++i)
+        image().bat.set(first + i, piece[i]);
     }
     return {};
   }
@@ -205,7 +207,7 @@ class TableRepair {
   void drop(uint32_t index, std::string_view name, std::string text) {
     const be32 old = image().bat[index];
     if (old.get() == kUnusedEntry) return;
-    image().bat[index] = kUnusedEntry;
+    image().bat.set(index, kUnusedEntry);
     if (entry_flaw(index, name, std::move(text)) == nullptr) return;
     const auto before = wire_bytes(old);
     const uint64_t begin = uint64_t{index} * image().block_size;

@@ -160,7 +160,7 @@ Result<void> Rewriter::move_blocks(std::span<const Move> moves, uint64_t total_b
     for (const Move& move : batch) {
       blocks.push_back(move.block);
       left.push_back(image_.bat[move.block] * kSector);
-      image_.bat[move.block] = static_cast<uint32_t>(move.to / kSector);
+      image_.bat.set(move.block, static_cast<uint32_t>(move.to / kSector));
       used_.add(move.to, move.to + block_bytes());
     }
     VIRIDIAN_TRY(write_changed_entries(std::move(blocks)));
@@ -175,7 +175,7 @@ Result<void> Rewriter::free_blocks(std::span<const size_t> blocks) {
   std::vector<uint64_t> left;
   for (size_t block : blocks) {
     left.push_back(image_.bat[block] * kSector);
-    image_.bat[block] = kUnusedEntry;
+    image_.bat.set(block, kUnusedEntry);
   }
   VIRIDIAN_TRY(write_changed_entries({blocks.begin(), blocks.end()}));
   for (uint64_t place : left)
@@ -233,7 +233,7 @@ Result<void> Rewriter::change_size(const SparseHeader& header, uint64_t size_byt
   Footer footer = image_.footer;
   set_disk_size(footer, size_bytes);
   VIRIDIAN_TRY(change(header, footer));
-  image_.bat.resize(div_ceil<uint64_t>(size_bytes, image_.block_size), kUnusedEntry);
+  image_.bat.resize(div_ceil<uint64_t>(size_bytes, image_.block_size));
   used_ = used_space(image_);
   return {};
 }

@@ -85,6 +85,8 @@ Result<void> check_header(const FileView& file, Image& image) {
   return {};
 }
 
+constexpr uint64_t kPieceEntries = 64 * 1024;  // of the table that are read at once
+
 // Most entries of most tables are unused: these are passed over in groups.
 constexpr size_t kGroup = 16;
 
@@ -97,10 +99,17 @@ bool is_unused(const be32* group) {
   return ~all == 0;
 }
 
-// Appends the entries of `piece`, checked, to the table.
-Result<void> take_entries(const FileView& file, std::span<const be32> piece, Image& image) {
-  const size_t first = image.bat.size();
-  image.bat.resize(first + piece.size(), kUnusedEntry);
+// What an entry cannot be, whatever the others are; empty if nothing is wrong with it. A table that
+// is a hole of the file is all zeroes, and ends with the first of them.
+std::string_view flaw_of(uint32_t entry, uint64_t file_bytes) {
+  if (entry == 0) return "its block overlaps the footer's copy";
+  if (entry * kSector >= file_bytes) return "it is behind the end of the file";
+  return {};
+}
+
+// Takes the entries of `piece`, the first of which is number `first`, into the table.
+Result<void> take_entries(const FileView& file, std::span<const be32> piece, size_t first,
+                          Image& image) {
   for (size_t i = 0; i < piece.size();) {
     if (i + kGroup <= piece.size() && is_unused(&piece[i])) {
       i += kGroup;
@@ -108,31 +117,33 @@ Result<void> take_entries(const FileView& file, std::span<const be32> piece, Ima
     }
     for (const size_t end = std::min(i + kGroup, piece.size()); i < end; ++i) {
       const uint32_t entry = piece[i];
-      if (entry != kUnusedEntry && entry * kSector >= file.size_bytes) {
-        const size_t index = first + i;
-        const auto problem =
-            damaged(file, {fmt::format("table entry {}", index), image.bat_offset + index * 4},
-                    "is sector {}, behind the end of the file", entry);
-        if (!file.goes_on()) return problem;
+      if (entry == kUnusedEntry) continue;
+      const std::string_view flaw = flaw_of(entry, file.size_bytes);
+      if (flaw.empty()) {
+        image.bat.set(first + i, entry);
         continue;
       }
-      image.bat[first + i] = entry;
+      const size_t index = first + i;
+      const auto problem =
+          damaged(file, {fmt::format("table entry {}", index), image.bat_offset + index * 4},
+                  "is sector {}: {}", entry, flaw);
+      if (!file.goes_on()) return problem;
     }
   }
   return {};
 }
 
-// In pieces, each checked before the next is read: a wrong table costs no more than its first
-// piece.
+// In pieces that stay in the processor's cache, each checked before the next is read: a wrong table
+// costs no more than its first piece.
 Result<void> read_bat(const FileView& file, Image& image) {
   const uint64_t count = div_ceil<uint64_t>(image.size_bytes, image.block_size);
-  std::vector<be32> piece(std::min<uint64_t>(count, 64 * 1024));
-  image.bat.reserve(count);
-  while (image.bat.size() < count) {
-    piece.resize(std::min<uint64_t>(piece.size(), count - image.bat.size()));
-    const uint64_t at = image.bat_offset + image.bat.size() * 4;
+  std::vector<be32> piece(std::min(count, kPieceEntries));
+  image.bat = BlockTable(count);
+  for (uint64_t first = 0; first < count; first += piece.size()) {
+    piece.resize(std::min<uint64_t>(piece.size(), count - first));
+    const uint64_t at = image.bat_offset + first * sizeof(be32);
     VIRIDIAN_TRY(read_exact(file, at, std::as_writable_bytes(std::span(piece)), "block table"));
-    VIRIDIAN_TRY(take_entries(file, piece, image));
+    VIRIDIAN_TRY(take_entries(file, piece, first, image));
   }
   return {};
 }

@@ -34,8 +34,7 @@ std::string time_text(uint32_t time_stamp) {
 }
 
 uint64_t allocated_blocks(const Image& image) {
-  return image.bat.size() -
-         static_cast<size_t>(std::count(image.bat.begin(), image.bat.end(), kUnusedEntry));
+  return image.bat.count_used();
 }
 
 uint64_t disk_bytes(const ChainLink& link) {

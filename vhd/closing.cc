@@ -2,6 +2,8 @@
 //
 // A guest that never flushes does not ask for durability, but when the worker is killed a raw file
 // would keep what was written, and so changes of metadata wait for a few seconds at most.
+#include <cerrno>
+
 #include "vhd/chain_disk.h"
 #include "vhd/disk_view.h"
 
@@ -23,7 +25,8 @@ void ChainDisk::arm_timer() noexcept {
 
 void ChainDisk::on_timer() noexcept {
   timer_.is_armed = false;
-  if (timer_cancel_.is_armed || committer_->failed()) return;
+  // A timer that was cancelled may be told of after its cancellation.
+  if (timer_.result != -ETIME || timer_cancel_.is_armed || committer_->failed()) return;
   if (committer_->busy()) {
     arm_timer();  // the commit that runs may not know of the last changes
   } else if (!committer_->is_clean()) {

@@ -13,7 +13,7 @@ double median(std::vector<double> values) {
   return values[values.size() / 2];
 }
 
-Report::Report(const std::string& json_path) {
+Report::Report(const std::string& json_path, bool markdown) : markdown_(markdown) {
   if (json_path.empty()) return;
   json_ = std::fopen(json_path.c_str(), "w");
   if (json_ == nullptr) give_up(json_path + ": cannot be written");
@@ -24,6 +24,7 @@ Report::~Report() {
 }
 
 void Report::heading(const std::string& text) {
+  rows_.push_back(fmt::format("| **{}** | | |", text));
   fmt::print("\n== {}\n{:<46} {:>10} {:>10} {:<8} {:>6}  {:<13} {:>7}\n", text, "case", "ours", "R",
              "unit", "ratio", "lowest-highest", "line");
 }
@@ -42,6 +43,10 @@ void Report::add(const Line& line) {
              line.ours, line.reference, line.unit, line.ratio, line.low, line.high, wanted,
              verdict);
   std::fflush(stdout);
+  const char* missed = is_judged && !is_met ? ": **missed**" : "";
+  rows_.push_back(fmt::format("| {} | {:.2f} ({:.2f}-{:.2f}){}; {:.4g} and {:.4g} {} | {} |",
+                              line.name, line.ratio, line.low, line.high, missed, line.ours,
+                              line.reference, line.unit, wanted));
   if (is_judged) ++judged_;
   if (is_judged && !is_met) missed_.push_back(fmt::format("{} ({:.3f})", line.name, line.ratio));
   if (json_ == nullptr) return;
@@ -57,6 +62,11 @@ bool Report::end() {
   fmt::print("\n{} of {} lines missed\n", missed_.size(), judged_);
   for (const std::string& line : missed_)
     fmt::print("  {}\n", line);
+  if (!markdown_) return missed_.empty();
+  fmt::print("\n| case | ours / R, median (lowest to highest); ours and R | line |\n");
+  fmt::print("|---|---|---|\n");
+  for (const std::string& row : rows_)
+    fmt::print("{}\n", row);
   return missed_.empty();
 }
 

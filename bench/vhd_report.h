@@ -23,8 +23,8 @@ struct Line {
 
 class Report {
  public:
-  // `json_path` may be empty.
-  explicit Report(const std::string& json_path);
+  // `json_path` may be empty. `markdown`: end() prints all lines as a table for docs/vhd.md.
+  Report(const std::string& json_path, bool markdown);
   ~Report();
   Report(const Report&) = delete;
 
@@ -36,6 +36,8 @@ class Report {
 
  private:
   std::FILE* json_ = nullptr;
+  bool markdown_;
+  std::vector<std::string> rows_;
   std::vector<std::string> missed_;
   size_t judged_ = 0;
 };

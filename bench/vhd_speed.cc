@@ -34,6 +34,7 @@ int run(int argc, char** argv) {
   unsigned milliseconds = 250;
   std::vector<std::string> only;
   bool is_quick = false;
+  bool is_markdown = false;
   app.add_option("--folder", parent, "where the files go, up to four times the size")
       ->capture_default_str();
   app.add_option("--size", size_mib, "MiB of each disk")->capture_default_str();
@@ -43,10 +44,11 @@ int run(int argc, char** argv) {
                  "groups: overwrites, reads, cpu, fresh, chains, opening, unaligned, queues");
   app.add_option("--json", json, "a file for JSON lines");
   app.add_flag("--quick", is_quick, "one short round: shows that it works");
+  app.add_flag("--markdown", is_markdown, "a table for docs/vhd.md at the end");
   CLI11_PARSE(app, argc, argv);
 
   const Buffers buffers;
-  Report report(json);
+  Report report(json, is_markdown);
   const Folder folder(parent);
   Settings settings{folder, buffers, report};
   settings.size_bytes = (is_quick ? 128 : size_mib) << 20;

@@ -48,6 +48,7 @@ class Adapter final : public vmbus::Device, public vswitch::SwitchPort {
   void gpadl_torn_down(vmbus::Channel& channel, uint32_t handle) noexcept override;
 
   // vswitch::SwitchPort
+  using vswitch::SwitchPort::close;  // beside the one of a channel
   vswitch::PortFeatures features() const noexcept override;
   uint16_t receive(std::span<rte_mbuf*> frames) noexcept override;
   uint16_t transmit(std::span<rte_mbuf* const> frames) noexcept override;

@@ -1,118 +1,50 @@
-// The same reads or writes two ways: by the VHD engine on a reactor, and by a bare loop around
-// io_uring on the same bytes of the same file. The loop is the reference R of bench/vhd_speed.
-//
-// Both use one thread, O_DIRECT where the file system has it, the same ring flags, the same memory
-// and the same order of places, and start the next request when one ends.
+// The loops of vhd/tool/load/load.h for a program that ends with a line at the first error, with
+// the user time of the thread counted.
 #pragma once
 
-#include <sys/types.h>
-
-#include <cstdint>
-#include <memory>
-#include <string>
-#include <vector>
-
-#include "io/block_device.h"
-#include "io/reactor.h"
-#include "io/unique_fd.h"
+#include "vhd/tool/load/load.h"
 
 namespace viridian::bench {
 
-struct Work {
-  bool is_write = false;
-  bool is_random = false;
-  uint32_t bytes = 4096;  // of one request
-  uint32_t depth = 1;     // requests in progress
-  uint64_t region = 0;    // bytes from the disk's begin that are touched
-  uint64_t max_count = ~0ull;
-  double seconds = 1e9;  // the run ends at this time or count, whichever comes first
-  bool flush_at_end = false;
-};
+using vhd::tool::Buffers;
+using vhd::tool::Cost;
+using vhd::tool::Work;
 
-struct Cost {
-  uint64_t count = 0;
-  double seconds = 0;
-  double user_seconds = 0;  // of the thread, see user_time.h
-  double cpu_seconds = 0;   // of the whole process, the kernel's helpers included
-  double rate() const { return static_cast<double>(count) / seconds; }
-  double user_ns() const { return user_seconds * 1e9 / static_cast<double>(count); }
-  double cpu_ns() const { return cpu_seconds * 1e9 / static_cast<double>(count); }
-};
+// Ends the program with a line that names what failed.
+[[noreturn]] void give_up(const std::string& what);
 
-// Memory for `depth` requests, page-aligned and touched.
-class Buffers {
- public:
-  static constexpr size_t kBytes = 64u << 20;
-  Buffers();
-  std::byte* at(uint32_t slot, uint32_t bytes) const {
-    return memory_.get() + size_t{slot} * bytes;
-  }
-
- private:
-  std::unique_ptr<std::byte[], void (*)(std::byte*)> memory_;
-};
-
-// Where the requests go: the same sequence in each run of the same work.
-class Places {
- public:
-  explicit Places(const Work& work) : work_(work), count_(work.region / work.bytes) {}
-  uint64_t next() {
-    if (!work_.is_random) return at_++ % count_ * work_.bytes;
-    state_ ^= state_ << 13;
-    state_ ^= state_ >> 7;
-    state_ ^= state_ << 17;
-    return state_ % count_ * work_.bytes;
-  }
-
- private:
-  const Work& work_;
-  uint64_t count_;
-  uint64_t at_ = 0;
-  uint64_t state_ = 88172645463325252ull;
-};
+template <class T>
+T must(Result<T> result) {
+  if (!result) give_up(result.error().message);
+  return std::move(*result);
+}
 
 class EngineLoop {
  public:
-  // Exits with a message if the image cannot be opened.
-  EngineLoop(const std::string& path, bool read_only);
-  // A second queue of `first`'s disk, for another thread.
-  explicit EngineLoop(EngineLoop& first);
-  ~EngineLoop();
-  // Serves the other queue for a moment.
-  void help() noexcept { reactor_->turn(false); }
-  Cost run(const Work& work, const Buffers& buffers);
-  void flush();
+  EngineLoop(const std::string& path, bool read_only)
+      : loop_(must(vhd::tool::EngineLoop::open(path, read_only))) {}
+  explicit EngineLoop(EngineLoop& first)
+      : loop_(must(vhd::tool::EngineLoop::second(first.loop_))) {}
+  void help() noexcept { loop_.help(); }
+  Cost run(Work work, const Buffers& buffers);
 
  private:
-  std::unique_ptr<io::Reactor> reactor_;
-  std::unique_ptr<io::BlockDevice> disk_;
+  vhd::tool::EngineLoop loop_;
 };
 
 class BareLoop {
  public:
-  // Byte b of the disk is byte block_offsets[b / block_bytes] + b % block_bytes of the file. With
-  // no offsets it is byte b.
-  BareLoop(const std::string& path, bool read_only, std::vector<uint64_t> block_offsets = {},
-           uint64_t block_bytes = 1);
-  BareLoop(BareLoop&& other) noexcept;
-  ~BareLoop();
-  Cost run(const Work& work, const Buffers& buffers);
+  BareLoop(const std::string& path, bool read_only)
+      : BareLoop(must(vhd::tool::BareLoop::open(path, read_only))) {}
+  explicit BareLoop(vhd::tool::BareLoop loop) : loop_(std::move(loop)) {}
+  Cost run(Work work, const Buffers& buffers);
 
  private:
-  uint64_t file_offset(uint64_t at) const {
-    return block_offsets_.empty() ? at : block_offsets_[at / block_bytes_] + at % block_bytes_;
-  }
-  struct Ring;
-  std::unique_ptr<Ring> ring_;
-  UniqueFd fd_;
-  std::vector<uint64_t> block_offsets_;
-  uint64_t block_bytes_;
+  vhd::tool::BareLoop loop_;
 };
 
-// The reference for `path`, an image of any kind without parents that matter.
-BareLoop bare_loop_on_image(const std::string& path, bool read_only);
-
-// Ends the program with a line that names what failed.
-[[noreturn]] void give_up(const std::string& what);
+inline BareLoop bare_loop_on_image(const std::string& path, bool read_only) {
+  return BareLoop(must(vhd::tool::BareLoop::on_image(path, read_only)));
+}
 
 }  // namespace viridian::bench

@@ -90,6 +90,19 @@ struct DdCommand {
 };
 Result<void> run_dd(const DdCommand& command);
 
+struct BenchCommand {
+  std::string image;  // only read
+  bool is_random = true;
+  bool write = false;     // to a scratch disk beside the image
+  uint64_t bytes = 4096;  // of each request
+  uint32_t depth = 32;
+  double seconds = 5;
+  uint64_t count = 0;  // 0: for `seconds`
+  OpenPolicy policy;
+  bool json = false;
+};
+Result<void> run_bench(const BenchCommand& command);
+
 struct AzureCommand {
   std::string path;
   bool json = false;

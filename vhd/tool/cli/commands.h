@@ -11,6 +11,7 @@ void add_info(CommandLine& line);
 void add_convert(CommandLine& line);
 void add_dd(CommandLine& line);
 void add_measure(CommandLine& line);
+void add_bench(CommandLine& line);
 void add_azure(CommandLine& line);
 void add_serve(CommandLine& line);
 void add_mount(CommandLine& line);
@@ -32,6 +33,7 @@ inline void add_commands(CommandLine& line) {
   add_convert(line);
   add_dd(line);
   add_measure(line);
+  add_bench(line);
   add_azure(line);
   add_serve(line);
   add_mount(line);

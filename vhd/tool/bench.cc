@@ -22,7 +22,8 @@ namespace {
 
 constexpr uint32_t kMostDepth = 256;
 constexpr uint64_t kScratchBytes = 256u << 20;
-constexpr unsigned kRounds = 5;
+constexpr unsigned kFewestRounds = 5;
+constexpr double kLongestRunSeconds = 1;  // after it an interrupt is seen
 
 class Scratch {
  public:
@@ -100,16 +101,20 @@ Result<Figures> measure(const std::string& path, const BenchCommand& command,
   work.bytes = static_cast<uint32_t>(command.bytes);
   work.depth = command.depth;
   work.region = engine->size_bytes();
+  unsigned rounds = kFewestRounds;  // and one before them
   if (command.count > 0) {
-    work.max_count = std::max<uint64_t>(command.count / kRounds, 1);
+    work.max_count = std::max<uint64_t>(command.count / rounds, 1);
   } else {
-    work.seconds = command.seconds / (2 * kRounds + 2);
+    const double longest = 2 * (1 + rounds) * kLongestRunSeconds;
+    if (command.seconds > longest)
+      rounds = static_cast<unsigned>(command.seconds / (2 * kLongestRunSeconds)) - 1;
+    work.seconds = command.seconds / (2 * (1 + rounds));
   }
   if (work.region < work.bytes) {
     return fail(ErrorKind::kInvalidArgument, "{}: the disk is smaller than --block", path);
   }
   Figures figures;
-  for (unsigned round = 0; round <= kRounds && !interrupted(); ++round) {
+  for (unsigned round = 0; round <= rounds && !interrupted(); ++round) {
     const auto ours = engine->run(work, buffers);
     if (!ours) return Unexpected(ours.error());
     const auto theirs = bare->run(work, buffers);
@@ -161,8 +166,7 @@ Result<void> run_bench(const BenchCommand& command) {
   if (!image) return Unexpected(std::move(image).error());
   if (command.write && !std::filesystem::is_regular_file(command.image)) {
     return fail(ErrorKind::kInvalidArgument,
-                "{}: --write needs the name of a file, beside which a "
-                "scratch disk can be made",
+                "{}: --write makes its scratch disk beside an image file, and this is none",
                 command.image);
   }
   const Buffers buffers;

@@ -43,5 +43,6 @@ void measure_chains(const Settings& settings);
 void measure_opening(const Settings& settings);
 void measure_unaligned(const Settings& settings);
 void measure_queues(const Settings& settings);
+void measure_zeroes(const Settings& settings);
 
 }  // namespace viridian::bench

@@ -22,7 +22,7 @@ struct Group {
 constexpr Group kGroups[] = {
     {"overwrites", measure_overwrites}, {"reads", measure_reads},   {"cpu", measure_cpu},
     {"fresh", measure_fresh_writes},    {"chains", measure_chains}, {"opening", measure_opening},
-    {"unaligned", measure_unaligned},   {"queues", measure_queues},
+    {"unaligned", measure_unaligned},   {"queues", measure_queues}, {"zeroes", measure_zeroes},
 };
 
 int run(int argc, char** argv) {
@@ -40,8 +40,9 @@ int run(int argc, char** argv) {
   app.add_option("--size", size_mib, "MiB of each disk")->capture_default_str();
   app.add_option("--rounds", rounds, "of each case")->capture_default_str();
   app.add_option("--time", milliseconds, "ms of each run")->capture_default_str();
-  app.add_option("--only", only,
-                 "groups: overwrites, reads, cpu, fresh, chains, opening, unaligned, queues");
+  app.add_option(
+      "--only", only,
+      "groups: overwrites, reads, cpu, fresh, chains, opening, unaligned, queues, zeroes");
   app.add_option("--json", json, "a file for JSON lines");
   app.add_flag("--quick", is_quick, "one short round: shows that it works");
   app.add_flag("--markdown", is_markdown, "a table for docs/vhd.md at the end");

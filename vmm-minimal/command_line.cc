@@ -46,6 +46,7 @@ struct Given {
   std::string values[std::size(kOptions)];
   bool flags[std::size(kFlags)] = {};
   std::vector<std::string> disks, nics, switches;
+  std::string control;
 };
 
 Result<Setup> build(const Given& given, const CLI::App& app) {
@@ -81,6 +82,7 @@ Result<Setup> build(const Given& given, const CLI::App& app) {
     if (!one) return with_context("--switch", one.error());
     setup.switches.push_back(std::move(*one));
   }
+  if (app.count("--control") > 0) setup.control_socket = given.control;
   VIRIDIAN_TRY(make_guests(setup));
   return setup;
 }
@@ -115,6 +117,8 @@ std::variant<Setup, int> parse_command_line(int argc, char** argv) {
   app.add_option("--switch", given.switches, "a virtual switch; may be repeated")
       ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll)
       ->allow_extra_args(false);
+  app.add_option("--control", given.control,
+                 "socket at which the command vswitch shows and changes the switches");
   for (size_t i = 0; i < std::size(kFlags); ++i) {
     app.add_flag(std::string("--") + kFlags[i].field, given.flags[i], kFlags[i].help);
   }

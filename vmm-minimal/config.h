@@ -94,6 +94,7 @@ struct Setup {
   Config common;
   std::vector<GuestText> guest_texts;
   std::vector<SwitchConfig> switches;
+  std::string control_socket;  // "control"; empty: nobody controls the switches
   std::vector<Config> guests;
 };
 
@@ -111,7 +112,7 @@ Result<void> set_disk_field(DiskConfig& disk, std::string_view field, std::strin
 
 // `name` is the file's, for messages. One guest's fields.
 Result<void> apply_json(Config& config, std::string_view name, std::string_view text);
-// And those of the process: "guests", "switches".
+// And those of the process: "guests", "switches", "control".
 Result<void> apply_json(Setup& setup, std::string_view name, std::string_view text);
 
 // config_net.cc: "nic0=netvsp,switch=lan,mac=00:15:5d:01:02:03,vlan=10" (or vlan=trunk).

@@ -70,6 +70,12 @@ Result<void> apply_field(Config& config, const std::string& field, const json& v
 
 Result<void> apply_field(Setup& setup, const std::string& field, const json& value) {
   if (field == "switches") return append_list(setup.switches, value, kMaxSwitches, switch_from);
+  if (field == "control") {
+    if (!value.is_string())
+      return fail(ErrorKind::kInvalidArgument, "must be the path of a socket");
+    setup.control_socket = value.get<std::string>();
+    return {};
+  }
   if (field != "guests") return apply_field(setup.common, field, value);
   return append_list(setup.guest_texts, value, kMaxGuests,
                      [](const json& guest) -> Result<Setup::GuestText> {

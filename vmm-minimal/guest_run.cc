@@ -121,11 +121,11 @@ Result<Shared> set_up(const Setup& setup) {
   auto devices = ReactorThread::start("devices");
   if (!devices) return Unexpected(devices.error());
   Shared shared{std::move(*kvm), std::move(*devices), nullptr};
-  bool has_nics = false;
+  bool has_network = !setup.control_socket.empty();
   for (const Config& guest : setup.guests)
-    has_nics = has_nics || !guest.nics.empty();
-  if (!has_nics) return shared;
-  auto network = Network::create(*shared.devices, setup.switches);
+    has_network = has_network || !guest.nics.empty();
+  if (!has_network) return shared;
+  auto network = Network::create(*shared.devices, setup);
   if (!network) return Unexpected(network.error());
   shared.network = std::move(*network);
   return shared;

@@ -1,78 +1,79 @@
 #include "vmm-minimal/network.h"
 
-#include <algorithm>
-
 namespace viridian::vmm {
 namespace {
 
 constexpr uint32_t kPoolFrames = 8192;
 
+vswitch::SwitchConfig to_control(const SwitchConfig& config) {
+  vswitch::SwitchConfig made;
+  made.settings.name = config.name;
+  made.settings.kind = config.kind;
+  if (config.tap.empty()) return made;
+  vswitch::PortConfig& port = made.ports.emplace_back();
+  port.device.name = config.tap;
+  port.device.mtu = config.mtu;
+  port.settings.name = config.tap;
+  port.settings.role = config.kind == vswitch::SwitchKind::kExternal ? vswitch::PortRole::kUplink
+                                                                     : vswitch::PortRole::kHost;
+  port.settings.vlan = config.vlan;
+  port.settings.mirror = config.mirror;
+  return made;
+}
+
 }  // namespace
 
-Result<std::unique_ptr<Network>> Network::create(ReactorThread& thread,
-                                                 std::span<const SwitchConfig> switches) {
+Result<std::unique_ptr<Network>> Network::create(ReactorThread& thread, const Setup& setup) {
   VIRIDIAN_TRY(vswitch::start_dpdk());
   std::unique_ptr<Network> network(new Network(thread));
   auto pool = vswitch::make_frame_pool("vmm", kPoolFrames);
   if (!pool) return Unexpected(pool.error());
   network->pool_ = std::move(*pool);
-  Result<void> built;
-  thread.call([&] {
-    network->registration_.emplace();
-    for (const SwitchConfig& config : switches) {
-      built = network->add_switch(config);
-      if (!built) return;
-    }
-  });
-  if (!built) return Unexpected(built.error());
+  network->host_ = std::make_unique<vswitch::SwitchHost>(thread, network->pool_.get());
+  vswitch::HostConfig wanted;
+  for (const SwitchConfig& config : setup.switches)
+    wanted.switches.push_back(to_control(config));
+  if (auto made = network->host_->apply(wanted); !made) return Unexpected(made.error());
+  if (setup.control_socket.empty()) return network;
+  auto server = vswitch::ControlServer::create(*network->host_, setup.control_socket);
+  if (!server) return with_context("control", std::move(server).error());
+  network->server_ = std::move(*server);
+  network->serving_ = std::thread([&server = *network->server_] { server.run(); });
   return network;
 }
 
-Network::Switch& Network::add_switch(const std::string& name, vswitch::SwitchKind kind) {
-  vswitch::SwitchSettings settings;
-  settings.name = name;
-  settings.kind = kind;
-  switches_.push_back({.name = name,
-                       .bridge = std::make_unique<vswitch::VirtualSwitch>(settings, pool_.get()),
-                       .tap = nullptr});
-  thread_.reactor().attach(*switches_.back().bridge);
-  return switches_.back();
-}
-
-Result<void> Network::add_switch(const SwitchConfig& config) {
-  Switch& made = add_switch(config.name, config.kind);
-  if (config.tap.empty()) return {};
-  auto tap = vswitch::TapPort::create(thread_.reactor(), pool_.get(), {config.tap, config.mtu});
-  if (!tap) return with_context(fmt::format("switch {}", config.name), std::move(tap).error());
-  made.tap = std::move(*tap);
-  vswitch::PortSettings port;
-  port.name = made.tap->interface_name();
-  port.role = config.kind == vswitch::SwitchKind::kExternal ? vswitch::PortRole::kUplink
-                                                            : vswitch::PortRole::kHost;
-  port.vlan = config.vlan;
-  port.mirror = config.mirror;
-  const auto added = made.bridge->add_port(*made.tap, port);
-  if (!added) return with_context(fmt::format("switch {}", config.name), added.error());
-  made.tap_port = *added;
-  return {};
-}
-
-vswitch::VirtualSwitch& Network::find_switch(const std::string& name) {
-  const auto found = std::find_if(switches_.begin(), switches_.end(),
-                                  [&](const Switch& one) { return one.name == name; });
-  if (found != switches_.end()) return *found->bridge;
-  return *add_switch(name, vswitch::SwitchKind::kPrivate).bridge;
-}
-
 Network::~Network() {
-  thread_.call([this] {
-    for (Switch& one : switches_) {
-      thread_.reactor().detach(*one.bridge);
-      if (one.tap_port != vswitch::kNoPort) one.bridge->remove_port(one.tap_port);
+  if (server_) server_->stop();
+  if (serving_.joinable()) serving_.join();
+}
+
+template <class Body>
+void Network::alone(Body&& body) {
+  const std::lock_guard hold(mutex_);
+  if (server_) {
+    server_->call(body);
+  } else {
+    body();
+  }
+}
+
+Result<Network::Plug> Network::plug_in(const std::string& switch_name, vswitch::SwitchPort& device,
+                                       const vswitch::PortSettings& settings) {
+  Result<Plug> plug = Plug{switch_name, settings.name, nullptr, vswitch::kNoPort};
+  alone([&] {
+    if (auto added = host_->add_guest(switch_name, device, settings); !added) {
+      plug = Unexpected(std::move(added).error());
+      return;
     }
-    switches_.clear();
-    registration_.reset();
+    const auto* at = host_->find(switch_name);
+    plug->bridge = at->bridge.get();
+    plug->port = at->find(settings.name)->id;
   });
+  return plug;
+}
+
+void Network::pull_out(const Plug& plug) {
+  if (plug.bridge != nullptr) alone([&] { host_->remove_guest(plug.switch_name, plug.port_name); });
 }
 
 }  // namespace viridian::vmm

@@ -1,52 +1,56 @@
-// The network of the process: its virtual switches, their ports towards the host, and the pool that
-// all frames come from. There is none of this, and no DPDK, in a process without NICs.
+// The network of the process: its virtual switches with their ports towards the host, the pool that
+// all frames come from, and the socket at which the command vswitch controls them. There is none of
+// this, and no DPDK, in a process without NICs.
 //
 // Switches are pollers of the device thread, which carries the VMBus servers and the disks of all
 // guests too: so the ring of a guest's channel, the switch and the ring of another guest's are one
-// thread's, and a frame passes without a lock. The members are called by any other thread, and go
-// there themselves, where nothing else is said. Left out: uplinks other than a TAP interface.
+// thread's, and a frame passes without a lock. The members are called by any other thread.
 #pragma once
 
 #include <memory>
-#include <optional>
-#include <vector>
+#include <mutex>
+#include <thread>
 
 #include "vmm-minimal/config.h"
 #include "vmm-minimal/reactor_thread.h"
-#include "vswitch/tap_port.h"
-#include "vswitch/virtual_switch.h"
+#include "vswitch/control/server.h"
 
 namespace viridian::vmm {
 
 class Network {
  public:
-  // Makes the switches that are described. Main thread.
-  static Result<std::unique_ptr<Network>> create(ReactorThread& thread,
-                                                 std::span<const SwitchConfig> switches);
+  // A device on its switch.
+  struct Plug {
+    std::string switch_name, port_name;
+    const vswitch::VirtualSwitch* bridge = nullptr;  // null: it is on none
+    vswitch::PortId port = vswitch::kNoPort;
+  };
+
+  // Makes the switches of `setup`, and serves its control socket if it names one.
+  static Result<std::unique_ptr<Network>> create(ReactorThread& thread, const Setup& setup);
   ~Network();  // every guest is gone
+  Network(const Network&) = delete;
 
   ReactorThread& thread() noexcept { return thread_; }
   rte_mempool& pool() noexcept { return *pool_; }
 
-  // Device thread. A switch that is not described is a private one.
-  vswitch::VirtualSwitch& find_switch(const std::string& name);
+  // A switch that is not there becomes a private one. `device` stays until it is pulled out.
+  Result<Plug> plug_in(const std::string& switch_name, vswitch::SwitchPort& device,
+                       const vswitch::PortSettings& settings);
+  void pull_out(const Plug& plug);
 
  private:
-  struct Switch {
-    std::string name;
-    std::unique_ptr<vswitch::VirtualSwitch> bridge;
-    std::unique_ptr<vswitch::TapPort> tap;  // null: it has no port towards the host
-    vswitch::PortId tap_port = vswitch::kNoPort;
-  };
-
   explicit Network(ReactorThread& thread) : thread_(thread) {}
-  Switch& add_switch(const std::string& name, vswitch::SwitchKind kind);
-  Result<void> add_switch(const SwitchConfig& config);
+  // Guests and the control's clients one after another.
+  template <class Body>
+  void alone(Body&& body);
 
   ReactorThread& thread_;
   vswitch::FramePool pool_;
-  std::optional<vswitch::DpdkThread> registration_;  // of the device thread
-  std::vector<Switch> switches_;
+  std::unique_ptr<vswitch::SwitchHost> host_;
+  std::mutex mutex_;
+  std::unique_ptr<vswitch::ControlServer> server_;  // null: nobody controls the switches
+  std::thread serving_;
 };
 
 }  // namespace viridian::vmm

@@ -74,27 +74,35 @@ void append(Stats& stats, const std::string& nic, const netvsp::Statistics& numb
 Result<std::unique_ptr<Nics>> Nics::create(Network& network, const Board& board, PciBus& bus,
                                            Vmbus* vmbus, const Config& guest) {
   std::unique_ptr<Nics> nics(new Nics(network, board));
-  Result<void> built;
-  network.thread().call([&] {
-    for (const NetConfig& nic : guest.nics) {
-      built = nics->add(bus, vmbus, guest, nic);
-      if (!built) return;
-    }
-  });
-  if (!built) return Unexpected(built.error());
+  for (const NetConfig& nic : guest.nics) {
+    if (auto added = nics->add(bus, vmbus, guest, nic); !added)
+      return with_context(fmt::format("nic{}", nic.index), std::move(added).error());
+  }
   return nics;
 }
 
-Result<void> Nics::add(PciBus& bus, Vmbus* vmbus, const Config& guest, const NetConfig& nic) {
-  nics_.push_back({.name = fmt::format("nic{}", nic.index)});
-  auto added = nic.kind == NetKind::kTulip ? add_emulated(bus, guest, nic)
-                                           : add_synthetic(vmbus->server(), guest, nic);
-  if (!added) return with_context(nics_.back().name, std::move(added).error());
-  return {};
+// The guest sees a device when it is on its switch.
+Result<void> Nics::add(PciBus& bus, Vmbus* vmbus, const Config& guest, const NetConfig& config) {
+  nics_.push_back({.name = fmt::format("nic{}", config.index)});
+  Nic& nic = nics_.back();
+  Result<void> done;
+  network_.thread().call([&] {
+    if (config.kind == NetKind::kTulip) {
+      done = make_emulated(nic, config);
+    } else {
+      make_synthetic(nic, guest, config);
+    }
+  });
+  if (done) done = plug_in(nic, guest, config);
+  if (!done) return done;
+  network_.thread().call([&] {
+    done = nic.emulated ? bus.add(kFirstNicDevice + config.index, 0, nic.name, *nic.emulated)
+                        : vmbus->server().offer(*nic.synthetic);
+  });
+  return done;
 }
 
-Result<void> Nics::add_emulated(PciBus& bus, const Config& guest, const NetConfig& config) {
-  Nic& nic = nics_.back();
+Result<void> Nics::make_emulated(Nic& nic, const NetConfig& config) {
   const unsigned device = kFirstNicDevice + config.index;
   nic.line = std::make_unique<IrqLine>(board_.vm, PciBus::gsi_of(device, 1));
   tulip::NicSettings settings;
@@ -104,13 +112,10 @@ Result<void> Nics::add_emulated(PciBus& bus, const Config& guest, const NetConfi
   if (!created) return Unexpected(created.error());
   nic.emulated = std::move(*created);
   nic.emulated->start();
-  VIRIDIAN_TRY(plug_in(nic, *nic.emulated, guest, config));
-  return bus.add(device, 0, nic.name, *nic.emulated);
+  return {};
 }
 
-Result<void> Nics::add_synthetic(vmbus::Server& server, const Config& guest,
-                                 const NetConfig& config) {
-  Nic& nic = nics_.back();
+void Nics::make_synthetic(Nic& nic, const Config& guest, const NetConfig& config) {
   const unsigned queues = config.queues != 0 ? config.queues : guest.cpus;
   netvsp::AdapterOptions options;
   options.identity.mac = config.mac.bytes;
@@ -120,30 +125,28 @@ Result<void> Nics::add_synthetic(vmbus::Server& server, const Config& guest,
   options.instance = instance_of(config.index);
   options.max_sub_channels = static_cast<uint16_t>(queues - 1);
   nic.synthetic = std::make_unique<netvsp::Adapter>(&network_.pool(), options);
-  VIRIDIAN_TRY(plug_in(nic, *nic.synthetic, guest, config));
-  return server.offer(*nic.synthetic);
 }
 
-Result<void> Nics::plug_in(Nic& nic, vswitch::SwitchPort& device, const Config& guest,
-                           const NetConfig& config) {
+Result<void> Nics::plug_in(Nic& nic, const Config& guest, const NetConfig& config) {
   vswitch::PortSettings port;
   port.name = guest.name.empty() ? nic.name : fmt::format("{}.{}", guest.name, nic.name);
   port.mac = config.mac;
   port.vlan = config.vlan;
   port.mirror = config.mirror;
-  auto& bridge =
-      network_.find_switch(config.switch_name.empty() ? kDefaultSwitch : config.switch_name);
-  const auto added = bridge.add_port(device, port);
-  if (!added) return Unexpected(added.error());
-  nic.bridge = &bridge;
-  nic.port = *added;
+  vswitch::SwitchPort* device = nic.emulated.get();
+  if (nic.synthetic) device = nic.synthetic.get();
+  auto plug = network_.plug_in(config.switch_name.empty() ? kDefaultSwitch : config.switch_name,
+                               *device, port);
+  if (!plug) return Unexpected(std::move(plug).error());
+  nic.plug = std::move(*plug);
   return {};
 }
 
 Nics::~Nics() {
+  for (const Nic& nic : nics_)
+    network_.pull_out(nic.plug);
   network_.thread().call([this] {
     for (Nic& nic : nics_) {
-      if (nic.bridge != nullptr) nic.bridge->remove_port(nic.port);
       if (nic.emulated) nic.emulated->stop();
     }
     network_.thread().reactor().run_until([&] {
@@ -162,7 +165,7 @@ void Nics::append_stats(Stats& stats) const {
     } else {
       append(stats, nic.name, nic.synthetic->statistics());
     }
-    const vswitch::PortCounters* port = nic.bridge->counters(nic.port);
+    const vswitch::PortCounters* port = nic.plug.bridge->counters(nic.plug.port);
     if (port != nullptr) stats.push_back({nic.name, "switch_drops", port->all_dropped()});
   }
 }

@@ -1,7 +1,7 @@
 // The NICs of one machine, emulated ones on its PCI bus and synthetic ones on its VMBus, each on a
 // port of a switch of the process (network.h).
 //
-// Everything here is made, used and destroyed on the device thread; the members are called by the
+// The devices are made, used and destroyed on the device thread; the members are called by the
 // guest's own thread and go there themselves.
 #pragma once
 
@@ -31,16 +31,14 @@ class Nics {
     std::unique_ptr<IrqLine> line{};
     std::unique_ptr<tulip::Nic> emulated{};
     std::unique_ptr<netvsp::Adapter> synthetic{};
-    vswitch::VirtualSwitch* bridge = nullptr;  // null: it is on none
-    vswitch::PortId port = vswitch::kNoPort;
+    Network::Plug plug{};
   };
 
   Nics(Network& network, const Board& board) : network_(network), board_(board) {}
   Result<void> add(PciBus& bus, Vmbus* vmbus, const Config& guest, const NetConfig& nic);
-  Result<void> add_emulated(PciBus& bus, const Config& guest, const NetConfig& config);
-  Result<void> add_synthetic(vmbus::Server& server, const Config& guest, const NetConfig& config);
-  Result<void> plug_in(Nic& nic, vswitch::SwitchPort& device, const Config& guest,
-                       const NetConfig& config);
+  Result<void> make_emulated(Nic& nic, const NetConfig& config);
+  void make_synthetic(Nic& nic, const Config& guest, const NetConfig& config);
+  Result<void> plug_in(Nic& nic, const Config& guest, const NetConfig& config);
 
   Network& network_;
   Board board_;

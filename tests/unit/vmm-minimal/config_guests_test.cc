@@ -46,6 +46,15 @@ TEST(GuestsConfig, GuestsTakeWhatTheyDoNotSayFromTheFile) {
   EXPECT_EQ(setup->switches[0].tap, "vlan0");
 }
 
+TEST(GuestsConfig, ControlSocketBelongsToTheFile) {
+  const auto setup = setup_of(R"({"control": "vm.sock", "guests": [{"kernel": "k"}]})");
+  ASSERT_TRUE(setup) << setup.error().message;
+  EXPECT_EQ(setup->control_socket, "vm.sock");
+  EXPECT_EQ(error_of(R"({"kernel": "k", "control": 3})"),
+            "vm.json: control: must be the path of a socket");
+  EXPECT_NE(error_of(R"({"guests": [{"kernel": "k", "control": "vm.sock"}]})"), "");
+}
+
 TEST(GuestsConfig, ErrorsNameFileGuestAndField) {
   EXPECT_TRUE(error_of(R"({"guests": [{"kernel": "k"}, {"kernel": "k", "cpus": 99}]})")
                   .starts_with("vm.json: guests: [1]: cpus: '99'"));

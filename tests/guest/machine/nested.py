@@ -31,6 +31,8 @@ MEMORY_MIB = 2048
 SCRATCH_BYTES = 8 << 30
 START_LIMIT_S = 120
 COPY_LIMIT_S = 60
+# Who says nothing for so long stands still: ten times the longest silence of a run that goes on.
+SILENCE_LIMIT_S = 150
 # A run that is about to use up its time says where each of its threads is: what the kernel does for
 # it, and twice the time that it has used, so that one can see whether it moves.
 STUCK_BEFORE_S = 20
@@ -123,7 +125,8 @@ class NestedMachine:
         self.socket.sendall(f"{script}\n".encode())
         outcome = Outcome(TIMED_OUT)
         while True:
-            word, text = self._answer(started + limit_s + COPY_LIMIT_S)
+            last = time.monotonic() + SILENCE_LIMIT_S
+            word, text = self._answer(min(started + limit_s + COPY_LIMIT_S, last))
             if word == "LOG":
                 outcome.lines.append(text)
                 if on_line:
@@ -132,6 +135,7 @@ class NestedMachine:
                 outcome.code = int(text)
                 break
             elif word in ("TIMEOUT", "GONE"):
+                outcome.lines += emulator_state(self.process.pid)
                 self._kill()  # the next run starts another one
                 break
         outcome.seconds = time.monotonic() - started
@@ -170,6 +174,22 @@ class NestedMachine:
         except (OSError, subprocess.TimeoutExpired):
             pass
         self._kill()
+
+
+def emulator_state(pid: int) -> list[str]:
+    """What QEMU's threads do, and how much time (in ticks) each uses within a second."""
+    def ticks(task: Path) -> int:
+        return sum(map(int, (task / "stat").read_text().rsplit(") ", 1)[1].split()[11:13]))
+
+    try:
+        tasks = sorted(Path(f"/proc/{pid}/task").iterdir())
+        before = [ticks(task) for task in tasks]
+        time.sleep(1)
+        return [f"STUCK QEMU {(task / 'comm').read_text().strip()} {task.name}: "
+                f"{ticks(task) - used} ticks, {(task / 'syscall').read_text().split()[0]}"
+                for task, used in zip(tasks, before)]
+    except OSError:
+        return ["STUCK QEMU has ended"]
 
 
 def read_answers(connection: socket.socket, answers: queue.Queue[tuple[str, str]]) -> None:

@@ -66,12 +66,15 @@ function(viridian_test name)
 endfunction()
 
 # A libFuzzer program. ctest (label fuzz) gives it VIRIDIAN_FUZZ_RUNS inputs, starting from the seeds
-# in tests/fuzz/corpus/NAME where there are any; run it by hand to go on for longer.
+# in tests/fuzz/corpus/NAME where there are any; run it by hand to go on for longer. `fuzzers` builds
+# all of them.
 set(VIRIDIAN_FUZZ_RUNS 2000 CACHE STRING "Inputs that ctest gives each fuzz target")
+add_custom_target(fuzzers)
 function(viridian_fuzz name)
   cmake_parse_arguments(ARG "" "" "SOURCES;LINKS" ${ARGN})
   viridian_program(${name} SOURCES ${ARG_SOURCES} LINKS ${ARG_LINKS})
   target_link_options(${name} PRIVATE -fsanitize=fuzzer)
+  add_dependencies(fuzzers ${name})
   set(corpus ${CMAKE_SOURCE_DIR}/tests/fuzz/corpus/${name})
   if(NOT EXISTS ${corpus})
     set(corpus)

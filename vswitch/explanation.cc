@@ -75,7 +75,7 @@ Explanation VirtualSwitch::explain(PortId from, std::span<const uint8_t> frame,
   const uint64_t key = mac_key(destination, group_of_[result.vlan]);
   const PortId known = to_many ? kNoPort : macs_.find(key, now_s_);
   result.flooded = known == kNoPort;
-  if (known == from) return ended(DropReason::kSamePort);
+  if (known == from || destination == view.source) return ended(DropReason::kSamePort);
   if (result.flooded && !storm_allows(in, destination, false))
     return ended(DropReason::kStormLimit);
   if (!result.flooded && !slots_[known]->is_in(result.vlan)) return ended(DropReason::kVlanOut);

@@ -114,10 +114,11 @@ void VirtualSwitch::dispatch(PortState& in, uint16_t count) noexcept {
       id = to_many ? kNoPort : macs_.find(key, burst_.hashes[i], now_s_);
       last = key;
     }
-    if (id == kNoPort) [[unlikely]] {
-      flood(in, frame, key >> 16);
-    } else if (id == in.id) {
+    // To itself: nobody else has the address, whether or not it could be learned.
+    if (id == in.id || key == burst_.sources[i]) {
       drop(in, frame, DropReason::kSamePort);
+    } else if (id == kNoPort) [[unlikely]] {
+      flood(in, frame, key >> 16);
     } else {
       send_to_one(in, *slots_[id], frame);
     }

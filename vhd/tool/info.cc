@@ -33,9 +33,7 @@ std::string time_text(uint32_t time_stamp) {
   return text;
 }
 
-uint64_t allocated_blocks(const Image& image) {
-  return image.bat.count_used();
-}
+uint64_t allocated_blocks(const Image& image) { return image.bat.count_used(); }
 
 uint64_t disk_bytes(const ChainLink& link) {
   struct stat status {};

@@ -55,6 +55,16 @@ TEST_F(Forward, FrameForItsSendersPortIsDropped) {
   EXPECT_EQ(dropped(0, DropReason::kSamePort), 1U);
 }
 
+TEST_F(Forward, FrameToItsOwnSourceGoesToNobody) {
+  add(2);
+  const auto frame = fakes::ethernet(station(1), station(1));
+  EXPECT_EQ(switch_.explain(0, frame.bytes, {}).reason, DropReason::kSamePort);
+  send(0, frame);
+  EXPECT_EQ(receivers(), Ids{});
+  EXPECT_EQ(dropped(0, DropReason::kSamePort), 1U);
+  EXPECT_EQ(switch_.explain(1, frame.bytes, {}).reason, DropReason::kSamePort);
+}
+
 TEST_F(Forward, FrameWithNobodyElseIsDropped) {
   add(1);
   send(0, kBroadcast, station(1));

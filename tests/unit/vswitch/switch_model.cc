@@ -146,6 +146,7 @@ std::set<ModelDelivery> SwitchModel::send(PortId from, const ModelFrame& frame) 
 
   const uint16_t vlan = tag_vlan != 0 ? tag_vlan : own_vlan(in.vlan);
   learn({domain(vlan), frame.source}, from);
+  if (frame.destination == frame.source) return {};
   std::vector<PortId> wanted;
   const auto known = macs_.find({domain(vlan), frame.destination});
   if (!frame.destination.is_multicast() && known != macs_.end()) {

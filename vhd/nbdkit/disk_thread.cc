@@ -22,17 +22,18 @@ Result<std::unique_ptr<DiskThread>> DiskThread::start(const std::string& path,
   self->reactor_ = std::move(*reactor);
   std::promise<Result<void>> opened;
   auto ready = opened.get_future();
-  self->thread_ = std::jthread([&opened, &path, &options, raw = self.get()](std::stop_token stop) {
-    auto disk = open_disk(*raw->reactor_, path, options);
-    if (!disk) {
-      opened.set_value(Unexpected(std::move(disk).error()));
-      return;
-    }
-    raw->disk_ = std::move(*disk);
-    raw->info_ = raw->disk_->info();
-    opened.set_value({});  // `opened`, `path` and `options` may be gone from here on
-    raw->work(stop);
-  });
+  self->thread_ =
+      std::jthread([&opened, &path, &options, raw = self.get()](const std::stop_token& stop) {
+        auto disk = open_disk(*raw->reactor_, path, options);
+        if (!disk) {
+          opened.set_value(Unexpected(std::move(disk).error()));
+          return;
+        }
+        raw->disk_ = std::move(*disk);
+        raw->info_ = raw->disk_->info();
+        opened.set_value({});  // `opened`, `path` and `options` may be gone from here on
+        raw->work(stop);
+      });
   auto result = ready.get();
   if (!result) return Unexpected(std::move(result).error());
   return self;

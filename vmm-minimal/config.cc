@@ -2,22 +2,15 @@
 
 #include <algorithm>
 #include <array>
-#include <charconv>
-#include <optional>
 
 #include "base/checked.h"
+#include "vmm-minimal/config_values.h"
 #include "vmm-minimal/memory_map.h"
 
 namespace viridian::vmm {
 namespace {
 
-template <class T>
-std::optional<T> parse_number(std::string_view text) {
-  T value{};
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-  if (error != std::errc() || end != text.data() + text.size()) return std::nullopt;
-  return value;
-}
+constexpr size_t kMaxSerial = 20;  // what IDENTIFY DEVICE has room for
 
 Result<bool> parse_bool(std::string_view text) {
   if (text == "true" || text == "on") return true;
@@ -25,34 +18,10 @@ Result<bool> parse_bool(std::string_view text) {
   return fail(ErrorKind::kInvalidArgument, "'{}' is neither true nor false", text);
 }
 
-// Sets `target` if `value` is one of `choices`.
-template <class T, size_t N>
-Result<void> set_choice(T& target, std::string_view value,
-                        const std::pair<std::string_view, T> (&choices)[N]) {
-  std::string names;
-  for (const auto& [name, choice] : choices) {
-    if (name == value) {
-      target = choice;
-      return {};
-    }
-    names += fmt::format("{}{}", names.empty() ? "" : ", ", name);
-  }
-  return fail(ErrorKind::kInvalidArgument, "'{}' is not one of {}", value, names);
-}
-
 Result<void> set_bool(bool& target, std::string_view value) {
   const auto parsed = parse_bool(value);
   if (!parsed) return Unexpected(parsed.error());
   target = *parsed;
-  return {};
-}
-
-Result<void> set_cpus(unsigned& target, std::string_view value) {
-  const auto count = parse_number<unsigned>(value);
-  if (!count || *count == 0 || *count > kMaxVcpus) {
-    return fail(ErrorKind::kInvalidArgument, "'{}' is not a number from 1 to {}", value, kMaxVcpus);
-  }
-  target = *count;
   return {};
 }
 
@@ -63,19 +32,28 @@ Result<void> set_memory(uint64_t& target, std::string_view value) {
   return {};
 }
 
-Result<void> set_serial(std::string& target, std::string_view value) {
-  constexpr size_t kMaxSerial = 20;  // what IDENTIFY DEVICE has room for
+}  // namespace
+
+Result<void> set_number(unsigned& target, std::string_view value, unsigned least, unsigned most) {
+  const auto number = parse_number<unsigned>(value);
+  if (!number || *number < least || *number > most) {
+    return fail(ErrorKind::kInvalidArgument, "'{}' is not a number from {} to {}", value, least,
+                most);
+  }
+  target = *number;
+  return {};
+}
+
+Result<void> set_printable(std::string& target, std::string_view value, size_t most) {
   const bool printable =
       std::all_of(value.begin(), value.end(), [](char c) { return c > ' ' && c <= '~'; });
-  if (value.empty() || value.size() > kMaxSerial || !printable) {
+  if (value.empty() || value.size() > most || !printable) {
     return fail(ErrorKind::kInvalidArgument, "'{}' is not 1 to {} printable characters", value,
-                kMaxSerial);
+                most);
   }
   target = value;
   return {};
 }
-
-}  // namespace
 
 Result<uint64_t> parse_size(std::string_view text) {
   constexpr std::string_view kUnits = "KMGT";
@@ -152,7 +130,7 @@ Result<void> set_disk_field(DiskConfig& disk, std::string_view field, std::strin
     return set_choice<bool>(disk.cdrom, value, {{"disk", false}, {"cdrom", true}});
   }
   if (field == "readonly") return set_bool(disk.read_only, value);
-  if (field == "serial") return set_serial(disk.serial, value);
+  if (field == "serial") return set_printable(disk.serial, value, kMaxSerial);
   return fail(ErrorKind::kInvalidArgument,
               "is not a field of a disk; known are address, file, cache, format, kind, readonly "
               "and serial");
@@ -204,7 +182,7 @@ Result<void> set_field(Config& config, std::string_view field, std::string_view 
     if (name == field) return set_bool(*target, value);
   }
   if (field == "memory") return set_memory(config.memory_bytes, value);
-  if (field == "cpus") return set_cpus(config.cpus, value);
+  if (field == "cpus") return set_number(config.cpus, value, 1, kMaxVcpus);
   if (field == "payload-mode") {
     return set_choice<bool>(config.payload_is_real_mode, value, {{"long", false}, {"real", true}});
   }

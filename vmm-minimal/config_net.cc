@@ -1,9 +1,7 @@
 // NICs and switches in the configuration: the arguments of --net and --switch, and the fields of
 // "nics" and "switches" in the JSON file.
-#include <algorithm>
-#include <charconv>
-
 #include "vmm-minimal/config.h"
+#include "vmm-minimal/config_values.h"
 
 namespace viridian::vmm {
 namespace {
@@ -12,63 +10,19 @@ constexpr size_t kMaxSwitchName = 32;
 constexpr size_t kMaxInterfaceName = 15;  // IFNAMSIZ
 constexpr unsigned kMinMtu = 576, kMaxMtu = 9000;
 
-std::optional<unsigned> parse_number(std::string_view text) {
-  unsigned value = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-  if (text.empty() || error != std::errc() || end != text.data() + text.size()) {
-    return std::nullopt;
-  }
-  return value;
-}
-
-// Sets `target` if `value` is one of `choices`.
-template <class T, size_t N>
-Result<void> choose(T& target, std::string_view value, std::string_view what,
-                    const std::pair<std::string_view, T> (&choices)[N]) {
-  std::string names;
-  for (const auto& [name, choice] : choices) {
-    if (name == value) {
-      target = choice;
-      return {};
-    }
-    names += fmt::format("{}{}", names.empty() ? "" : ", ", name);
-  }
-  return fail(ErrorKind::kInvalidArgument, "'{}' is no kind of {}; known are {}", value, what,
-              names);
-}
-
 Result<void> set_kind(NetConfig& nic, std::string_view value) {
-  return choose<NetKind>(nic.kind, value, "NIC",
-                         {{"netvsp", NetKind::kNetvsp}, {"tulip", NetKind::kTulip}});
+  return set_choice<NetKind>(nic.kind, value,
+                             {{"netvsp", NetKind::kNetvsp}, {"tulip", NetKind::kTulip}},
+                             "is no kind of NIC; known are");
 }
 
 Result<void> set_mirror(vswitch::MirrorMode& target, std::string_view value) {
   using vswitch::MirrorMode;
-  return choose<MirrorMode>(target, value, "mirror",
-                            {{"none", MirrorMode::kNone},
-                             {"source", MirrorMode::kSource},
-                             {"destination", MirrorMode::kDestination}});
-}
-
-Result<void> set_number(unsigned& target, std::string_view value, unsigned least, unsigned most) {
-  const auto number = parse_number(value);
-  if (!number || *number < least || *number > most) {
-    return fail(ErrorKind::kInvalidArgument, "'{}' is not a number from {} to {}", value, least,
-                most);
-  }
-  target = *number;
-  return {};
-}
-
-Result<void> set_name(std::string& target, std::string_view value, size_t most) {
-  const bool printable =
-      std::all_of(value.begin(), value.end(), [](char c) { return c > ' ' && c <= '~'; });
-  if (value.empty() || value.size() > most || !printable) {
-    return fail(ErrorKind::kInvalidArgument, "'{}' is not 1 to {} printable characters", value,
-                most);
-  }
-  target = value;
-  return {};
+  return set_choice<MirrorMode>(target, value,
+                                {{"none", MirrorMode::kNone},
+                                 {"source", MirrorMode::kSource},
+                                 {"destination", MirrorMode::kDestination}},
+                                "is no kind of mirror; known are");
 }
 
 // Linux's tulip driver takes addresses that begin so for a board maker's mistake.
@@ -93,7 +47,8 @@ Result<void> set_vlan(vswitch::VlanSettings& target, std::string_view value) {
     vlan.mode = vswitch::VlanMode::kTrunk;
     for (uint16_t id = 1; id <= vswitch::kMaxVlan; ++id)
       vlan.allowed.set(id);
-  } else if (const auto id = parse_number(value); id && *id >= 1 && *id <= vswitch::kMaxVlan) {
+  } else if (const auto id = parse_number<unsigned>(value);
+             id && *id >= 1 && *id <= vswitch::kMaxVlan) {
     vlan.mode = vswitch::VlanMode::kAccess;
     vlan.vlan = static_cast<uint16_t>(*id);
   } else {
@@ -121,7 +76,7 @@ Result<void> set_options(std::string_view rest, const Set& set) {
 
 Result<unsigned> parse_nic(std::string_view text) {
   if (text.starts_with("nic")) {
-    const auto index = parse_number(text.substr(3));
+    const auto index = parse_number<unsigned>(text.substr(3));
     if (index && *index < kMaxNics) return *index;
   }
   return fail(ErrorKind::kInvalidArgument, "'{}' is not nic0 to nic{}", text, kMaxNics - 1);
@@ -135,7 +90,7 @@ Result<void> set_net_field(NetConfig& nic, std::string_view field, std::string_v
     return {};
   }
   if (field == "kind") return set_kind(nic, value);
-  if (field == "switch") return set_name(nic.switch_name, value, kMaxSwitchName);
+  if (field == "switch") return set_printable(nic.switch_name, value, kMaxSwitchName);
   if (field == "mac") return set_mac(nic, value);
   if (field == "vlan") return set_vlan(nic.vlan, value);
   if (field == "queues") return set_number(nic.queues, value, 1, kMaxQueues);
@@ -162,14 +117,15 @@ Result<NetConfig> parse_net(std::string_view text) {
 Result<void> set_switch_field(SwitchConfig& config, std::string_view field,
                               std::string_view value) {
   using vswitch::SwitchKind;
-  if (field == "name") return set_name(config.name, value, kMaxSwitchName);
+  if (field == "name") return set_printable(config.name, value, kMaxSwitchName);
   if (field == "kind") {
-    return choose<SwitchKind>(config.kind, value, "switch",
-                              {{"private", SwitchKind::kPrivate},
-                               {"internal", SwitchKind::kInternal},
-                               {"external", SwitchKind::kExternal}});
+    return set_choice<SwitchKind>(config.kind, value,
+                                  {{"private", SwitchKind::kPrivate},
+                                   {"internal", SwitchKind::kInternal},
+                                   {"external", SwitchKind::kExternal}},
+                                  "is no kind of switch; known are");
   }
-  if (field == "tap") return set_name(config.tap, value, kMaxInterfaceName);
+  if (field == "tap") return set_printable(config.tap, value, kMaxInterfaceName);
   if (field == "vlan") return set_vlan(config.vlan, value);
   if (field == "mirror") return set_mirror(config.mirror, value);
   if (field == "mtu") {

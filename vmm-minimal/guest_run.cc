@@ -49,7 +49,7 @@ void say(const Config& config, const std::string& message) {
 // What all guests share.
 struct Shared {
   Kvm kvm;
-  std::unique_ptr<ReactorThread> devices;
+  std::unique_ptr<io::ReactorThread> devices;
   std::unique_ptr<Network> network;  // null: no guest has a NIC
 };
 
@@ -118,7 +118,7 @@ Result<int> run_guest(Shared& shared, const Config& config, Terminal& terminal,
 Result<Shared> set_up(const Setup& setup) {
   auto kvm = Kvm::open();
   if (!kvm) return Unexpected(kvm.error());
-  auto devices = ReactorThread::start("devices");
+  auto devices = io::ReactorThread::start("devices");
   if (!devices) return Unexpected(devices.error());
   Shared shared{std::move(*kvm), std::move(*devices), nullptr};
   bool has_network = !setup.control_socket.empty();

@@ -9,11 +9,11 @@
 #include <string>
 #include <vector>
 
+#include "io/reactor_thread.h"
 #include "vmm-minimal/chipset.h"
 #include "vmm-minimal/config.h"
 #include "vmm-minimal/guest_ram.h"
 #include "vmm-minimal/loader.h"
-#include "vmm-minimal/reactor_thread.h"
 #include "vmm-minimal/stop_switch.h"
 #include "vmm-minimal/storage.h"
 #include "vmm-minimal/vcpu.h"
@@ -26,8 +26,8 @@ class Nics;
 // What the machines of a process share.
 struct Host {
   const Kvm& kvm;
-  ReactorThread& devices;  // carries the disks, the NICs and the VMBus servers of all
-  Network* network;        // null: no machine has NICs
+  io::ReactorThread& devices;  // carries the disks, the NICs and the VMBus servers of all
+  Network* network;            // null: no machine has NICs
 };
 
 class Machine final : private GuestTsc {

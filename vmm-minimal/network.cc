@@ -23,7 +23,7 @@ vswitch::SwitchConfig to_control(const SwitchConfig& config) {
 
 }  // namespace
 
-Result<std::unique_ptr<Network>> Network::create(ReactorThread& thread, const Setup& setup) {
+Result<std::unique_ptr<Network>> Network::create(io::ReactorThread& thread, const Setup& setup) {
   VIRIDIAN_TRY(vswitch::start_dpdk());
   std::unique_ptr<Network> network(new Network(thread));
   auto pool = vswitch::make_frame_pool("vmm", kPoolFrames);
@@ -47,20 +47,10 @@ Network::~Network() {
   if (serving_.joinable()) serving_.join();
 }
 
-template <class Body>
-void Network::alone(Body&& body) {
-  const std::lock_guard hold(mutex_);
-  if (server_) {
-    server_->call(body);
-  } else {
-    body();
-  }
-}
-
 Result<Network::Plug> Network::plug_in(const std::string& switch_name, vswitch::SwitchPort& device,
                                        const vswitch::PortSettings& settings) {
   Result<Plug> plug = Plug{switch_name, settings.name, nullptr, vswitch::kNoPort};
-  alone([&] {
+  host_->alone([&] {
     if (auto added = host_->add_guest(switch_name, device, settings); !added) {
       plug = Unexpected(std::move(added).error());
       return;
@@ -73,7 +63,8 @@ Result<Network::Plug> Network::plug_in(const std::string& switch_name, vswitch::
 }
 
 void Network::pull_out(const Plug& plug) {
-  if (plug.bridge != nullptr) alone([&] { host_->remove_guest(plug.switch_name, plug.port_name); });
+  if (plug.bridge == nullptr) return;
+  host_->alone([&] { host_->remove_guest(plug.switch_name, plug.port_name); });
 }
 
 }  // namespace viridian::vmm

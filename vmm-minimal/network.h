@@ -8,11 +8,10 @@
 #pragma once
 
 #include <memory>
-#include <mutex>
 #include <thread>
 
+#include "io/reactor_thread.h"
 #include "vmm-minimal/config.h"
-#include "vmm-minimal/reactor_thread.h"
 #include "vswitch/control/server.h"
 
 namespace viridian::vmm {
@@ -27,11 +26,11 @@ class Network {
   };
 
   // Makes the switches of `setup`, and serves its control socket if it names one.
-  static Result<std::unique_ptr<Network>> create(ReactorThread& thread, const Setup& setup);
+  static Result<std::unique_ptr<Network>> create(io::ReactorThread& thread, const Setup& setup);
   ~Network();  // every guest is gone
   Network(const Network&) = delete;
 
-  ReactorThread& thread() noexcept { return thread_; }
+  io::ReactorThread& thread() noexcept { return thread_; }
   rte_mempool& pool() noexcept { return *pool_; }
 
   // A switch that is not there becomes a private one. `device` stays until it is pulled out.
@@ -40,15 +39,11 @@ class Network {
   void pull_out(const Plug& plug);
 
  private:
-  explicit Network(ReactorThread& thread) : thread_(thread) {}
-  // Guests and the control's clients one after another.
-  template <class Body>
-  void alone(Body&& body);
+  explicit Network(io::ReactorThread& thread) : thread_(thread) {}
 
-  ReactorThread& thread_;
+  io::ReactorThread& thread_;
   vswitch::FramePool pool_;
   std::unique_ptr<vswitch::SwitchHost> host_;
-  std::mutex mutex_;
   std::unique_ptr<vswitch::ControlServer> server_;  // null: nobody controls the switches
   std::thread serving_;
 };

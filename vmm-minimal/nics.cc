@@ -16,8 +16,19 @@ Guid instance_of(unsigned index) {
   return instance;
 }
 
-void append_errors(Stats& stats, const std::string& nic, const char* name, uint64_t count) {
-  if (count != 0) stats.push_back({nic, name, count});
+using Columns = std::span<const std::pair<const char*, uint64_t>>;
+
+// The columns, and what the guest did wrong, by reason, as far as it did.
+template <class Reason>
+void append(Stats& stats, const std::string& nic, Columns columns,
+            const GuestErrors<Reason>& errors) {
+  for (const auto& [name, value] : columns)
+    stats.push_back({nic, name, value});
+  for (size_t i = 0; i < static_cast<size_t>(Reason::kCount); ++i) {
+    const auto reason = static_cast<Reason>(i);
+    const uint64_t count = errors.of(reason);
+    if (count != 0) stats.push_back({nic, fmt::format("guest_error_{}", name_of(reason)), count});
+  }
 }
 
 void append(Stats& stats, const std::string& nic, const tulip::Statistics& numbers) {
@@ -36,13 +47,7 @@ void append(Stats& stats, const std::string& nic, const tulip::Statistics& numbe
       {"receive_demands", numbers.receive_demands.get()},
       {"interrupts", numbers.interrupts.get()},
   };
-  for (const auto& [name, value] : columns)
-    stats.push_back({nic, name, value});
-  for (size_t i = 0; i < static_cast<size_t>(tulip::GuestError::kCount); ++i) {
-    const auto reason = static_cast<tulip::GuestError>(i);
-    const auto name = fmt::format("guest_error_{}", tulip::name_of(reason));
-    append_errors(stats, nic, name.c_str(), numbers.errors.of(reason));
-  }
+  append(stats, nic, columns, numbers.errors);
 }
 
 void append(Stats& stats, const std::string& nic, const netvsp::Statistics& numbers) {
@@ -60,13 +65,7 @@ void append(Stats& stats, const std::string& nic, const netvsp::Statistics& numb
       {"too_long", numbers.too_long.get()},
       {"no_frame_memory", numbers.no_frame_memory.get()},
   };
-  for (const auto& [name, value] : columns)
-    stats.push_back({nic, name, value});
-  for (size_t i = 0; i < static_cast<size_t>(netvsp::GuestError::kCount); ++i) {
-    const auto reason = static_cast<netvsp::GuestError>(i);
-    const auto name = fmt::format("guest_error_{}", netvsp::name_of(reason));
-    append_errors(stats, nic, name.c_str(), numbers.errors.of(reason));
-  }
+  append(stats, nic, columns, numbers.errors);
 }
 
 }  // namespace

@@ -25,13 +25,13 @@ struct FlushRequest : io::IoRequest {
 
 }  // namespace
 
-Storage::Storage(ReactorThread& thread, const Board& board)
+Storage::Storage(io::ReactorThread& thread, const Board& board)
     : thread_(thread),
       board_(board),
       primary_irq_(board.vm, kIdePrimaryGsi),
       secondary_irq_(board.vm, kIdeSecondaryGsi) {}
 
-Result<std::unique_ptr<Storage>> Storage::create(ReactorThread& thread, const Board& board,
+Result<std::unique_ptr<Storage>> Storage::create(io::ReactorThread& thread, const Board& board,
                                                  Chipset& chipset, Vmbus* vmbus,
                                                  const Config& config) {
   std::unique_ptr<Storage> storage(new Storage(thread, board));

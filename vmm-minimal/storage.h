@@ -11,10 +11,10 @@
 #include <vector>
 
 #include "ide-emu/controller.h"
+#include "io/reactor_thread.h"
 #include "storvsp/storvsp.h"
 #include "vmm-minimal/chipset.h"
 #include "vmm-minimal/config.h"
-#include "vmm-minimal/reactor_thread.h"
 #include "vmm-minimal/vmbus.h"
 
 namespace viridian::vmm {
@@ -23,7 +23,7 @@ class Storage {
  public:
   // Opens the images and connects the devices. Thread and board outlive the storage; `vmbus` (null:
   // hidden) ends before it.
-  static Result<std::unique_ptr<Storage>> create(ReactorThread& thread, const Board& board,
+  static Result<std::unique_ptr<Storage>> create(io::ReactorThread& thread, const Board& board,
                                                  Chipset& chipset, Vmbus* vmbus,
                                                  const Config& config);
   ~Storage();
@@ -44,7 +44,7 @@ class Storage {
     std::unique_ptr<storvsp::Controller> controller;
   };
 
-  Storage(ReactorThread& thread, const Board& board);
+  Storage(io::ReactorThread& thread, const Board& board);
   Result<void> build(Chipset& chipset, Vmbus* vmbus, const Config& config);
   Result<void> open_disks(const Config& config);
   Result<void> connect_ide(Chipset& chipset);
@@ -55,7 +55,7 @@ class Storage {
   void drain();
   Result<void> flush(Disk& disk);
 
-  ReactorThread& thread_;
+  io::ReactorThread& thread_;
   Board board_;
   IrqLine primary_irq_, secondary_irq_;
   bool finished_ = false;

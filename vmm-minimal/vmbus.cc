@@ -15,7 +15,8 @@ struct Done : io::Completion {
 
 }  // namespace
 
-Vmbus::Vmbus(ReactorThread& thread, const GuestMemory& memory, Chipset& chipset) : thread_(thread) {
+Vmbus::Vmbus(io::ReactorThread& thread, const GuestMemory& memory, Chipset& chipset)
+    : thread_(thread) {
   thread_.call([&] {
     server_.emplace(thread_.reactor(), memory, *chipset.synic());
     link_.emplace(thread_.reactor(), *chipset.hyperv(), *chipset.synic(), *server_);

@@ -7,9 +7,9 @@
 
 #include <optional>
 
+#include "io/reactor_thread.h"
 #include "vmbus/server.h"
 #include "vmm-minimal/chipset.h"
-#include "vmm-minimal/reactor_thread.h"
 #include "vmm-minimal/vmbus_link.h"
 
 namespace viridian::vmm {
@@ -17,7 +17,7 @@ namespace viridian::vmm {
 class Vmbus {
  public:
   // REQUIRES: `chipset` has a SynIC.
-  Vmbus(ReactorThread& thread, const GuestMemory& memory, Chipset& chipset);
+  Vmbus(io::ReactorThread& thread, const GuestMemory& memory, Chipset& chipset);
   ~Vmbus();  // before every device that is offered
   Vmbus(const Vmbus&) = delete;
   Vmbus& operator=(const Vmbus&) = delete;
@@ -28,7 +28,7 @@ class Vmbus {
   void close();
 
  private:
-  ReactorThread& thread_;
+  io::ReactorThread& thread_;
   bool closed_ = false;
   std::optional<vmbus::Server> server_;
   std::optional<VmbusLink> link_;

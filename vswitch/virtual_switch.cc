@@ -185,20 +185,6 @@ void VirtualSwitch::place_static(const PortState& state) noexcept {
     macs_.set_fixed(mac_key(one.mac.bits(), group_of_[one.vlan]), state.id);
 }
 
-Result<void> VirtualSwitch::add_static_mac(PortId id, const MacAddress& mac, uint16_t vlan) {
-  if (port(id) == nullptr) return fail(ErrorKind::kNotFound, "there is no port {}", id);
-  PortSettings settings = slots_[id]->settings;
-  settings.static_macs.push_back({mac, vlan});
-  VIRIDIAN_TRY(check(settings));
-  PortState& state = *slots_[id];
-  if (state.live && !macs_.set_fixed(mac_key(mac.bits(), group_of_[vlan]), id)) {
-    return fail(ErrorKind::kInvalidArgument, "switch {} has no room for {}", settings_.name,
-                mac.to_string());
-  }
-  state.settings = std::move(settings);
-  return {};
-}
-
 Result<void> VirtualSwitch::add_capture(Capture& capture) {
   const auto free = std::find(captures_.begin(), captures_.end(), nullptr);
   if (free == captures_.end()) {

@@ -62,9 +62,6 @@ class VirtualSwitch : public io::Poller {
   Result<void> add_capture(Capture& capture);
   void remove_capture(Capture& capture) noexcept;
 
-  // An address that stays at a port until the port goes or changes: one more of its static_macs.
-  Result<void> add_static_mac(PortId id, const MacAddress& mac, uint16_t vlan);
-
   const PortState* port(PortId id) const noexcept;  // null: there is none
   const PortCounters* counters(PortId id) const noexcept;
   const MacTable& macs() const noexcept { return macs_; }

@@ -1,6 +1,5 @@
 #include "vswitch/control/server.h"
 
-#include <poll.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -106,6 +105,21 @@ void ControlServer::serve(Connection& client, short events, bool& keep) {
   if ((events & (POLLERR | POLLHUP)) != 0 && (events & POLLIN) == 0) keep = false;
 }
 
+void ControlServer::serve_ready(const std::vector<pollfd>& waiting) {
+  if (const uint64_t now = now_ns(); now - sample_ns_ >= kSampleNs) {
+    commands_.sample(now);
+    sample_ns_ = now;
+  }
+  const size_t count = clients_.size();
+  for (size_t i = 0; i < count; ++i) {
+    bool keep = true;
+    serve(*clients_[i], waiting[i + 2].revents, keep);
+    if (!keep) clients_[i].reset();
+  }
+  std::erase(clients_, nullptr);
+  if ((waiting[0].revents & POLLIN) != 0) accept();
+}
+
 void ControlServer::run() {
   std::vector<pollfd> waiting;
   while (!stopping_.load()) {
@@ -113,22 +127,9 @@ void ControlServer::run() {
     for (const auto& client : clients_)
       waiting.push_back({client->fd(), client->wanted_events(), 0});
     if (::poll(waiting.data(), waiting.size(), timeout_ms(now_ns())) < 0 && errno != EINTR) break;
-    const std::lock_guard hold(mutex_);
-    if (const uint64_t now = now_ns(); now - sample_ns_ >= kSampleNs) {
-      commands_.sample(now);
-      sample_ns_ = now;
-    }
-    const size_t count = clients_.size();
-    for (size_t i = 0; i < count; ++i) {
-      bool keep = true;
-      serve(*clients_[i], waiting[i + 2].revents, keep);
-      if (!keep) clients_[i].reset();
-    }
-    std::erase(clients_, nullptr);
-    if ((waiting[0].revents & POLLIN) != 0) accept();
+    host_.alone([&] { serve_ready(waiting); });
   }
-  const std::lock_guard hold(mutex_);
-  clients_.clear();
+  host_.alone([this] { clients_.clear(); });
 }
 
 }  // namespace viridian::vswitch

@@ -1,12 +1,13 @@
 // The control socket: serves a SwitchHost to the clients of a UNIX socket, as
 // docs/vswitch-control.md tells. The socket's file is its owner's alone (mode 0600).
 //
-// run() is the control's thread: while it runs, nobody else calls the host, except inside call().
+// run() is the control's thread: while it runs, others call the host inside its alone() only.
 #pragma once
+
+#include <poll.h>
 
 #include <atomic>
 #include <memory>
-#include <mutex>
 #include <string>
 #include <vector>
 
@@ -25,17 +26,11 @@ class ControlServer {
   void run();            // until stop()
   void stop() noexcept;  // any thread, also in a signal handler
 
-  // Any thread: runs `body` while no request is served, so that it may call the host.
-  template <class Body>
-  void call(Body&& body) {
-    const std::lock_guard hold(mutex_);
-    body();
-  }
-
  private:
   ControlServer(SwitchHost& host, std::string path, UniqueFd socket, UniqueFd stop_event);
   void accept();
   void serve(Connection& client, short events, bool& keep);
+  void serve_ready(const std::vector<pollfd>& waiting);
   int timeout_ms(uint64_t now_ns) const;
 
   SwitchHost& host_;
@@ -44,7 +39,6 @@ class ControlServer {
   UniqueFd socket_;
   UniqueFd stop_event_;
   std::atomic<bool> stopping_{false};
-  std::mutex mutex_;
   uint64_t sample_ns_ = 0;
   std::vector<std::unique_ptr<Connection>> clients_;
 };

@@ -1,13 +1,15 @@
 // All switches of a process and their ports: makes them what a configuration says while frames
 // flow.
 //
-// One thread, the control's, calls; what touches a switch goes to the worker's thread and happens
-// between two bursts, so no port but the one that goes loses a frame. What takes long (making and
-// closing interfaces) happens on the control's thread. Guests' ports are made by others and join
-// the switches here; they obey the configuration but do not come and go with it.
+// One thread at a time calls, inside alone() if there are several; what touches a switch goes to
+// the worker's thread and happens between two bursts, so no port but the one that goes loses a
+// frame. What takes long (making and closing interfaces) happens on the caller's thread. Guests'
+// ports are made by others and join the switches here; they obey the configuration but do not come
+// and go with it.
 #pragma once
 
 #include <memory>
+#include <mutex>
 #include <optional>
 #include <string>
 #include <vector>
@@ -56,6 +58,13 @@ class SwitchHost {
   const std::vector<std::unique_ptr<Switch>>& switches() const { return switches_; }
   Switch* find(std::string_view name);
 
+  // Any thread but the worker's: runs `body`, which may call the host, while no other body runs.
+  template <class Body>
+  void alone(Body&& body) {
+    const std::lock_guard hold(mutex_);
+    body();
+  }
+
   // Runs `body` on the worker's thread, between two bursts, and waits for it.
   template <class Body>
   void on_worker(Body&& body) {
@@ -73,6 +82,7 @@ class SwitchHost {
   Result<void> carry_out(Plan& plan);
   void forget(Plan& plan);
 
+  std::mutex mutex_;
   io::ReactorThread& worker_;
   rte_mempool* pool_;
   std::optional<DpdkThread> registration_;  // of the worker

@@ -49,7 +49,7 @@ class NetworkTest : public testing::Test {
 
   TempFolder folder_;
   vmm::Setup setup_;
-  std::unique_ptr<ReactorThread> thread_ = std::move(*ReactorThread::start("test"));
+  std::unique_ptr<io::ReactorThread> thread_ = std::move(*io::ReactorThread::start("test"));
   std::unique_ptr<Network> network_;
 };
 

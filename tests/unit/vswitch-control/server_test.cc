@@ -116,7 +116,7 @@ TEST_F(ServerTest, WatchSendsLinesUntilTheClientGoes) {
 
 TEST_F(ServerTest, CaptureGoesOnAsPcapngAndEndsWithItsClient) {
   fakes::FakePort guest(pool_);
-  server_->call([&] { ASSERT_TRUE(host_->add_guest("lan", guest, {.name = "nic0"})); });
+  host_->alone([&] { ASSERT_TRUE(host_->add_guest("lan", guest, {.name = "nic0"})); });
   {
     const UniqueFd fd = connect();
     send(fd, "{'command':'capture','switch':'lan','port':'nic0','dropped':true}\n");
@@ -130,7 +130,7 @@ TEST_F(ServerTest, CaptureGoesOnAsPcapngAndEndsWithItsClient) {
   bool captured = true;
   while (captured)
     host_->on_worker([&] { captured = host_->find("lan")->bridge->port(2)->captured; });
-  server_->call([&] { host_->remove_guest("lan", "nic0"); });
+  host_->alone([&] { host_->remove_guest("lan", "nic0"); });
 }
 
 TEST_F(ServerTest, MetricsAreServedToHttp) {

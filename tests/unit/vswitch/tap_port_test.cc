@@ -2,7 +2,6 @@
 #include "vswitch/tap_port.h"
 
 #include <arpa/inet.h>
-#include <gtest/gtest.h>
 #include <linux/if_packet.h>
 #include <net/ethernet.h>
 #include <net/if.h>
@@ -12,22 +11,11 @@
 
 #include <cstring>
 
+#include "tests/unit/vswitch/frame_bytes.h"
 #include "vswitch/dpdk.h"
 
 namespace viridian::vswitch {
 namespace {
-
-using Bytes = std::vector<uint8_t>;
-
-Bytes test_frame(size_t size) {
-  Bytes frame(size);
-  for (size_t i = 0; i < size; ++i)
-    frame[i] = static_cast<uint8_t>(i * 3 + i / 256);
-  frame[0] = 2;
-  frame[12] = 0x88;
-  frame[13] = 0xB5;
-  return frame;
-}
 
 class TapPortTest : public testing::Test {
  protected:
@@ -68,26 +56,9 @@ class TapPortTest : public testing::Test {
     ASSERT_EQ(::send(host_.get(), frame.data(), frame.size(), 0),
               static_cast<ssize_t>(frame.size()));
   }
-  Bytes take() {  // of our own kind; the host's stack sends frames too
-    rte_mbuf* frame = nullptr;
-    while (port_->receive({&frame, 1}) == 1) {
-      Bytes bytes(frame->pkt_len);
-      const void* read = rte_pktmbuf_read(frame, 0, frame->pkt_len, bytes.data());
-      if (read != bytes.data()) std::memcpy(bytes.data(), read, bytes.size());
-      rte_pktmbuf_free(frame);
-      if (bytes[12] == 0x88) return bytes;
-    }
-    return {};
-  }
+  Bytes take() { return take_from(*port_); }
   bool give(const Bytes& bytes, uint64_t flags = 0, uint16_t tag = 0) {
-    rte_mbuf* frame = rte_pktmbuf_alloc(pool_.get());
-    std::memcpy(rte_pktmbuf_append(frame, static_cast<uint16_t>(bytes.size())), bytes.data(),
-                bytes.size());
-    frame->ol_flags = flags;
-    frame->vlan_tci = tag;
-    const bool taken = port_->transmit({&frame, 1}) == 1;
-    rte_pktmbuf_free(frame);
-    return taken;
+    return give_to(*port_, pool_.get(), bytes, flags, tag);
   }
   Bytes arrived() {
     Bytes bytes(10000);
@@ -104,12 +75,12 @@ class TapPortTest : public testing::Test {
 
 TEST_F(TapPortTest, FramesPassBothWays) {
   for (const size_t size : {60U, 1514U, 9014U}) {
-    send(test_frame(size));
-    EXPECT_EQ(take(), test_frame(size));
+    send(numbered_frame(size));
+    EXPECT_EQ(take(), numbered_frame(size));
   }
   for (const size_t size : {60U, 1514U}) {
-    ASSERT_TRUE(give(test_frame(size)));
-    EXPECT_EQ(arrived(), test_frame(size));
+    ASSERT_TRUE(give(numbered_frame(size)));
+    EXPECT_EQ(arrived(), numbered_frame(size));
   }
   EXPECT_TRUE(arrived().empty());
 }
@@ -117,20 +88,20 @@ TEST_F(TapPortTest, FramesPassBothWays) {
 TEST_F(TapPortTest, WakesTheReactorWhenAFrameComes) {
   while (!take().empty() || !port_->arm())
     continue;
-  send(test_frame(100));
+  send(numbered_frame(100));
   Bytes taken;
   for (int i = 0; i < 100 && taken.empty(); ++i) {
     reactor_->turn(false);
     taken = take();
     port_->arm();
   }
-  EXPECT_EQ(taken, test_frame(100));
+  EXPECT_EQ(taken, numbered_frame(100));
 }
 
 TEST_F(TapPortTest, MayNotSleepWhileAFrameWaits) {
   while (!take().empty() || !port_->arm())
     continue;
-  send(test_frame(100));
+  send(numbered_frame(100));
   for (int i = 0; i < 10; ++i)
     reactor_->turn(false);
   EXPECT_FALSE(port_->arm());
@@ -139,7 +110,7 @@ TEST_F(TapPortTest, MayNotSleepWhileAFrameWaits) {
 
 TEST_F(TapPortTest, TagGoesIntoTheFrame) {
   const UniqueFd all(::socket(AF_PACKET, SOCK_RAW | SOCK_NONBLOCK, htons(ETH_P_ALL)));
-  ASSERT_TRUE(give(test_frame(60), kFrameVlan, 0x2064));
+  ASSERT_TRUE(give(numbered_frame(60), kFrameVlan, 0x2064));
   Bytes bytes(100);
   std::array<uint8_t, 256> control{};
   iovec part = {bytes.data(), bytes.size()};
@@ -154,18 +125,18 @@ TEST_F(TapPortTest, TagGoesIntoTheFrame) {
     continue;
   EXPECT_EQ(got, 60);
   bytes.resize(60);
-  EXPECT_EQ(bytes, test_frame(60));
+  EXPECT_EQ(bytes, numbered_frame(60));
 }
 
 TEST_F(TapPortTest, WithoutMemoryFramesWaitInTheInterface) {
   std::vector<rte_mbuf*> taken;
   while (rte_mempool_avail_count(pool_.get()) > 0)
     taken.push_back(rte_pktmbuf_alloc(pool_.get()));
-  send(test_frame(1000));
+  send(numbered_frame(1000));
   EXPECT_TRUE(take().empty());
   for (rte_mbuf* frame : taken)
     rte_pktmbuf_free(frame);
-  EXPECT_EQ(take(), test_frame(1000));
+  EXPECT_EQ(take(), numbered_frame(1000));
 }
 
 TEST_F(TapPortTest, NameThatIsTooLongIsRefused) {

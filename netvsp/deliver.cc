@@ -105,6 +105,7 @@ bool NetChannel::deliver(const rte_mbuf& frame, uint32_t hash, bool with_hash) n
   }
   Source source{&frame};
   uint32_t left = frame.pkt_len;
+  uint32_t copied = 0;
   for (uint32_t piece = 0; piece < pieces; ++piece) {
     const uint32_t data_bytes = std::min(left, room);
     left -= data_bytes;
@@ -124,6 +125,7 @@ bool NetChannel::deliver(const rte_mbuf& frame, uint32_t hash, bool with_hash) n
       const auto part = source.take(end - at);
       buffer.write(section, at, part);
       at += static_cast<uint32_t>(part.size());
+      copied += static_cast<uint32_t>(part.size());
     }
     vmbus::TransferRange& range = staged_[staged_count_++];
     range.byte_count = end;
@@ -131,7 +133,7 @@ bool NetChannel::deliver(const rte_mbuf& frame, uint32_t hash, bool with_hash) n
     (staged_first_ == kNone ? staged_first_ : buffer.next(staged_last_)) = section;
     staged_last_ = section;
   }
-  statistics.bytes_copied.add(frame.pkt_len);
+  statistics.bytes_copied.add(copied);
   statistics.frames_received.add();
   statistics.bytes_received.add(frame.pkt_len);
   return true;

@@ -223,6 +223,7 @@ rte_mbuf* NetChannel::build_next(uint32_t length, bool& starved) noexcept {
   if (built != nullptr) {
     statistics.frames_sent.add();
     statistics.bytes_sent.add(built->pkt_len);
+    statistics.header_bytes.add(built->data_len);
   } else if (error == BuildError::kNoMemory) {
     statistics.no_frame_memory.add();
     starved = true;

@@ -43,7 +43,8 @@ struct Statistics {
   Counter bytes_sent;
   Counter frames_received;
   Counter bytes_received;
-  Counter bytes_copied;      // of payload, into the guest
+  Counter bytes_copied;      // into the guest, counted where they are written
+  Counter header_bytes;      // of frames that the guest sends: copied before they are judged
   Counter packets_received;  // VMBus packets that the frames travelled in
   Counter wakes;             // times that a channel called
   Counter no_section;        // frames for the guest that found no free section

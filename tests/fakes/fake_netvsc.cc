@@ -102,13 +102,14 @@ SendBufferComplete FakeNetvsc::give_send_buffer(uint32_t pages) {
   return answer ? body_of<SendBufferComplete>(*answer) : SendBufferComplete{};
 }
 
-bool FakeNetvsc::connect(uint32_t version, uint32_t mtu, uint64_t capabilities) {
+bool FakeNetvsc::connect(uint32_t version, uint32_t mtu, uint64_t capabilities,
+                         uint32_t receive_pages, uint32_t send_pages) {
   const auto agreed = init(version);
   if (!agreed || agreed->status.get() != status::kSuccess) return false;
   nvsp(make_message(message_type::kSendNdisConfig, NdisConfig{mtu, 0u, capabilities}), false);
   nvsp(make_message(message_type::kSendNdisVersion, Init{6u, 0x1eu}), false);
-  if (give_receive_buffer().status.get() != status::kSuccess) return false;
-  return give_send_buffer().status.get() == status::kSuccess;
+  if (give_receive_buffer(receive_pages).status.get() != status::kSuccess) return false;
+  return give_send_buffer(send_pages).status.get() == status::kSuccess;
 }
 
 // --- RNDIS control -------------------------------------------------------------------------------
@@ -218,12 +219,21 @@ std::optional<Received> FakeNetvsc::take(const vmbus::GuestPacket& packet) {
   for (uint32_t i = 0; i < header->range_count; ++i) {
     const auto range = *read_wire<vmbus::TransferRange>(
         packet.header, sizeof(*header) + i * sizeof(vmbus::TransferRange));
-    Bytes bytes;
-    for (uint32_t at = range.byte_offset; at < range.byte_offset + range.byte_count; ++at)
-      bytes.push_back(guest_.host_pointer(receive_pfns_.at(at / kPageBytes))[at % kPageBytes]);
+    Bytes bytes(range.byte_count);
+    copy_received(range.byte_offset, bytes);
     received.messages.push_back(std::move(bytes));
   }
   return received;
+}
+
+void FakeNetvsc::copy_received(uint32_t at, std::span<std::byte> into) const {
+  while (!into.empty()) {
+    const size_t piece = std::min<size_t>(into.size(), kPageBytes - at % kPageBytes);
+    std::memcpy(into.data(),
+                guest_.host_pointer(receive_pfns_.at(at / kPageBytes)) + at % kPageBytes, piece);
+    into = into.subspan(piece);
+    at += static_cast<uint32_t>(piece);
+  }
 }
 
 std::optional<uint32_t> FakeNetvsc::answer_of(uint64_t id) {

@@ -42,7 +42,8 @@ class FakeNetvsc {
   vmbus::GuestChannel& channel() { return *channel_; }
 
   // As netvsc_device_add(): version, configuration, buffers. False if a step failed.
-  bool connect(uint32_t version = kVersion61, uint32_t mtu = 1514, uint64_t capabilities = 0x80);
+  bool connect(uint32_t version = kVersion61, uint32_t mtu = 1514, uint64_t capabilities = 0x80,
+               uint32_t receive_pages = kReceivePages, uint32_t send_pages = kSendPages);
   // The steps of it.
   std::optional<InitComplete> init(uint32_t version);
   ReceiveBufferComplete give_receive_buffer(uint32_t pages = kReceivePages);
@@ -70,6 +71,9 @@ class FakeNetvsc {
   // The next packet with RNDIS messages; it is given back at once, or by give_back().
   std::optional<Received> receive(bool give_back = true);
   bool give_back(uint64_t transaction_id);
+
+  // Bytes of the receive buffer.
+  void copy_received(uint32_t at, std::span<std::byte> into) const;
 
   std::byte* send_page(uint32_t page) { return guest_.host_pointer(send_pfns_.at(page)); }
   uint32_t send_gpadl() const { return send_gpadl_; }

@@ -46,10 +46,8 @@ Result<ChainLink> try_parent(const ChainLink& child, const std::string& path, bo
       chosen_by_caller ? "." : folder_of(real_path(child.fd.get(), child.path));
   auto fd = open_beneath(folder, path, anywhere ? Beneath::kAnywhere : Beneath::kFolder);
   if (!fd) return Unexpected(std::move(fd).error());
-  ChainLink parent{real_path(fd->get(), path), std::move(*fd), {}};
-  if (locks == Locks::kTake) {
-    VIRIDIAN_TRY(lock_image(parent.fd.get(), quote(parent.path), LockMode::kRead));
-  }
+  ChainLink parent{real_path(fd->get(), path), std::move(*fd), {}, {}};
+  if (locks == Locks::kTake) VIRIDIAN_TRY(lock_link(parent, quote(parent.path), LockMode::kRead));
   OpenPolicy parent_policy = policy;
   parent_policy.parent_override.clear();
   const bool raw = is_null(child.image.parent_unique_id);
@@ -113,6 +111,13 @@ void compare(ChainLink& child, const ChainLink& parent, const struct stat& paren
 
 }  // namespace
 
+Result<void> lock_link(ChainLink& link, std::string_view name, LockMode mode) {
+  auto lock = ImageLock::take(link.fd.get(), name, mode);
+  if (!lock) return Unexpected(std::move(lock).error());
+  link.lock = *lock;
+  return {};
+}
+
 Result<ChainLink> open_image(const std::string& path, Access access, const OpenPolicy& policy,
                              Locks locks) {
   struct stat status {};
@@ -120,11 +125,11 @@ Result<ChainLink> open_image(const std::string& path, Access access, const OpenP
   const bool write = access == Access::kReadWrite;
   // O_EXCL on a block device fails while a file system on it is mounted.
   const int flags = kOpenFlags | (write ? O_RDWR : O_RDONLY) | (block && write ? O_EXCL : 0);
-  ChainLink link{path, UniqueFd(::open(path.c_str(), flags)), {}};
+  ChainLink link{path, UniqueFd(::open(path.c_str(), flags)), {}, {}};
   if (!link.fd) return fail_errno(path, errno);
   // Before anything is read: who holds the lock may be changing it.
   if (locks == Locks::kTake) {
-    VIRIDIAN_TRY(lock_image(link.fd.get(), path, write ? LockMode::kWrite : LockMode::kRead));
+    VIRIDIAN_TRY(lock_link(link, path, write ? LockMode::kWrite : LockMode::kRead));
   }
   auto image = load_image(link.fd.get(), path, policy);
   if (!image) return Unexpected(std::move(image).error());

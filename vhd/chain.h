@@ -11,6 +11,7 @@
 
 #include "io/unique_fd.h"
 #include "vhd/image.h"
+#include "vhd/lock.h"
 
 namespace viridian::vhd {
 
@@ -18,11 +19,12 @@ struct ChainLink {
   std::string path;
   UniqueFd fd;  // the leaf's as asked for, a parent's read-only
   Image image;
+  ImageLock lock;
 };
 
 enum class Access : uint8_t { kReadOnly, kReadWrite };
 // kTake: each image is locked, the leaf as it is accessed and parents for reading, before it is
-// read; a lock lives as long as the link's descriptor. See lock.h.
+// read. See lock.h.
 enum class Locks : uint8_t { kNone, kTake };
 
 // The leaf first, the last one not differencing. Sizes may differ: what lies beyond a smaller
@@ -34,5 +36,8 @@ Result<std::vector<ChainLink>> open_chain(const std::string& path, Access access
 // Only the image itself, without its parents.
 Result<ChainLink> open_image(const std::string& path, Access access, const OpenPolicy& policy = {},
                              Locks locks = Locks::kNone);
+
+// Locks an image that was opened without a lock; `name` is for the message.
+Result<void> lock_link(ChainLink& link, std::string_view name, LockMode mode);
 
 }  // namespace viridian::vhd

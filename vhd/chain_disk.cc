@@ -50,8 +50,10 @@ ChainDisk::ChainDisk(io::Reactor& reactor, std::span<Part> parts, bool read_only
       fragments_(limits.fragments),
       grace_(reactor, grace_ended_) {
   index_first_layers(parts);
-  for (Part& part : parts)
+  for (Part& part : parts) {
     layers_.emplace_back(std::move(part.file), part.image);
+    locks_.push_back(std::move(part.lock));
+  }
   const Image& leaf = parts.front().image;
   Layer& top = layers_[0];
   info_.sector_count = top.sector_count();

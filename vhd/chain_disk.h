@@ -18,6 +18,7 @@
 #include "vhd/grace.h"
 #include "vhd/layer.h"
 #include "vhd/limits.h"
+#include "vhd/lock.h"
 #include "vhd/operation.h"
 
 namespace viridian::vhd {
@@ -36,6 +37,7 @@ class ChainDisk final : public io::BlockDevice, Allocator::Owner, Committer::Own
   struct Part {
     std::unique_ptr<io::File> file;
     Image image;
+    ImageLock lock = {};
   };
 
   // The leaf first. With `read_only`, or if the leaf's image or file is, nothing is ever written;
@@ -139,6 +141,7 @@ class ChainDisk final : public io::BlockDevice, Allocator::Owner, Committer::Own
   io::Reactor& reactor_;
   DiskLimits limits_;
   std::vector<Layer> layers_;
+  std::vector<ImageLock> locks_;  // taken away before the files are closed
   io::DiskInfo info_;
   BitmapCache cache_;
   std::unique_ptr<Allocator> allocator_;

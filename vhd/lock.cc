@@ -5,6 +5,10 @@
 
 #include <array>
 #include <cerrno>
+#include <chrono>
+#include <thread>
+
+#include "io/unique_fd.h"
 
 namespace viridian::vhd {
 namespace {
@@ -13,8 +17,11 @@ namespace {
 constexpr unsigned kConsistentRead = 0;
 constexpr unsigned kWritePermission = 1;
 constexpr unsigned kResize = 3;
+constexpr unsigned kPermissions = 4;
 constexpr off_t kHeldBase = 100;
 constexpr off_t kUnsharedBase = 200;
+
+constexpr int kLooks = 31;
 
 struct flock byte_lock(off_t at, short type) {
   struct flock lock = {};
@@ -42,18 +49,23 @@ int look(int fd, off_t at) {
   return lock.l_type == F_UNLCK ? 0 : EAGAIN;
 }
 
-}  // namespace
+void take_away(int fd) {
+  struct flock lock = byte_lock(kHeldBase, F_UNLCK);
+  lock.l_len = kUnsharedBase + kPermissions - kHeldBase;
+  (void)::fcntl(fd, F_OFD_SETLK, &lock);  // taking away what one has cannot fail
+}
 
-Result<void> lock_image(int fd, std::string_view name, LockMode mode) {
+// 0 or the error: EAGAIN if somebody else's lock is in the way.
+int lock_once(int fd, LockMode mode) {
   const bool write = mode == LockMode::kWrite;
   // What we do, and what nobody else may do meanwhile.
-  const std::array<bool, 4> held = {true, write, false, write};
-  const std::array<bool, 4> unshared = {false, true, false, true};
+  const std::array<bool, kPermissions> held = {true, write, false, write};
+  const std::array<bool, kPermissions> unshared = {false, true, false, true};
   static_assert(kConsistentRead == 0 && kWritePermission == 1 && kResize == 3);
   // Everything is told before anything is looked at: of two that come at once, at least one sees
   // the other.
   for (int looking = 0; looking < 2; ++looking) {
-    for (unsigned permission = 0; permission < held.size(); ++permission) {
+    for (unsigned permission = 0; permission < kPermissions; ++permission) {
       int error = 0;
       const off_t held_at = kHeldBase + permission;
       const off_t unshared_at = kUnsharedBase + permission;
@@ -63,20 +75,48 @@ Result<void> lock_image(int fd, std::string_view name, LockMode mode) {
       if (error == 0 && unshared[permission]) {
         error = looking != 0 ? look(fd, held_at) : tell(fd, unshared_at);
       }
-      if (error == EAGAIN || error == EACCES) {
-        return fail(ErrorKind::kLocked, "{}: in use by another process{}; close it there first",
-                    name, write ? "" : " that writes to it");
-      }
-      if (error != 0 && !is_unsupported(error)) return fail_errno(name, error);
+      if (error == EACCES) error = EAGAIN;
+      if (error != 0 && !is_unsupported(error)) return error;
     }
   }
-  return {};
+  return 0;
 }
 
-void relax_lock(int fd) {
+}  // namespace
+
+void sleep_10_ms() { std::this_thread::sleep_for(std::chrono::milliseconds(10)); }
+
+struct ImageLock::Held {
+  explicit Held(UniqueFd file) : fd(std::move(file)) {}
+  Held(const Held&) = delete;
+  Held& operator=(const Held&) = delete;
+  ~Held() { take_away(fd.get()); }
+
+  UniqueFd fd;
+};
+
+Result<ImageLock> ImageLock::take(int fd, std::string_view name, LockMode mode, void (*pause)()) {
+  UniqueFd own(::fcntl(fd, F_DUPFD_CLOEXEC, 0));
+  if (!own) return fail_errno(name, errno);
+  int error = EAGAIN;
+  for (int looks = 0; looks < kLooks && error == EAGAIN; ++looks) {
+    if (looks != 0) pause();
+    error = lock_once(fd, mode);
+    if (error != 0) take_away(fd);  // of two that wait for each other, one comes in
+  }
+  if (error == EAGAIN) {
+    return fail(ErrorKind::kLocked, "{}: in use by another process{}; close it there first", name,
+                mode == LockMode::kWrite ? "" : " that writes to it");
+  }
+  if (error != 0) return fail_errno(name, error);
+  return ImageLock(std::make_shared<Held>(std::move(own)));
+}
+
+void ImageLock::relax() {
+  if (!held_) return;
   for (const unsigned permission : {kWritePermission, kResize}) {
     struct flock lock = byte_lock(static_cast<off_t>(kHeldBase + permission), F_UNLCK);
-    (void)::fcntl(fd, F_OFD_SETLK, &lock);  // taking away what one has cannot fail
+    (void)::fcntl(held_->fd.get(), F_OFD_SETLK, &lock);
   }
 }
 

@@ -3,10 +3,14 @@
 //
 // QEMU names what an opener does ("permissions") and what it does not let others do at the same
 // time. Byte 100 + p is locked, shared, by who has permission p; byte 200 + p by who does not share
-// it. Who wants p looks for a lock at 200 + p, and the other way round. The locks live as long as
-// the descriptor. Advisory; control path.
+// it. Who wants p looks for a lock at 200 + p, and the other way round. Advisory; control path.
+//
+// A lock is taken away, not left to end with the file's last descriptor: the kernel may still hold
+// the file for a request on a ring that has just completed. A process that is killed cannot do so,
+// and thus who finds a lock in the way looks again for a moment.
 #pragma once
 
+#include <memory>
 #include <string_view>
 
 #include "base/result.h"
@@ -18,11 +22,26 @@ enum class LockMode : uint8_t {
   kWrite,  // reads and writes; lets nobody else write, nor read who wants a stable image
 };
 
-// kLocked if another open file description holds what does not go with `mode`. File systems
-// without such locks are taken as they are.
-Result<void> lock_image(int fd, std::string_view name, LockMode mode);
+void sleep_10_ms();
 
-// Turns the kWrite lock of a descriptor into a kRead one, without a moment in between.
-void relax_lock(int fd);
+// A share of a lock, or of none; with the last share the lock is taken away.
+class ImageLock {
+ public:
+  ImageLock() = default;
+  // For the open file description of `fd`, which has no lock yet. kLocked if another one holds,
+  // and after 30 pauses still holds, what does not go with `mode`. File systems without such locks
+  // are taken as they are. `pause` is called between two looks.
+  static Result<ImageLock> take(int fd, std::string_view name, LockMode mode,
+                                void (*pause)() = sleep_10_ms);
+
+  // Turns a kWrite lock into a kRead one, without a moment in between.
+  void relax();
+
+ private:
+  struct Held;
+  explicit ImageLock(std::shared_ptr<Held> held) : held_(std::move(held)) {}
+
+  std::shared_ptr<Held> held_;
+};
 
 }  // namespace viridian::vhd

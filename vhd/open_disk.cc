@@ -30,6 +30,7 @@ Result<DiskDescription> describe(const std::vector<ChainLink>& links) {
   description.layers = static_cast<uint32_t>(links.size());
   description.leaf = UniqueFd(::fcntl(leaf.fd.get(), F_DUPFD_CLOEXEC, 0));
   if (!description.leaf) return fail_errno(leaf.path, errno);
+  description.lock = leaf.lock;
   return description;
 }
 
@@ -59,7 +60,7 @@ Result<std::unique_ptr<io::BlockDevice>> open_disk(io::Reactor& reactor, const s
         io::UringFile::adopt(reactor, std::move(link.fd), link.path, {read_only, options.cache});
     if (!file) return Unexpected(std::move(file).error());
     if (link.image.type == ImageType::kRaw) link.image.unique_id = id_of_file((*file)->status());
-    parts.push_back({std::move(*file), std::move(link.image)});
+    parts.push_back({std::move(*file), std::move(link.image), std::move(link.lock)});
   }
   auto disk = ChainDisk::create(reactor, std::move(parts), options.read_only);
   if (!disk) return Unexpected(std::move(disk).error());

@@ -8,6 +8,7 @@
 #include "io/uring_file.h"
 #include "vhd/chain_disk.h"
 #include "vhd/image.h"
+#include "vhd/lock.h"
 
 namespace viridian::vhd {
 
@@ -23,7 +24,8 @@ struct DiskDescription {
   ImageType type = ImageType::kRaw;
   uint32_t block_size = 0;  // bytes; 0 if it has no blocks
   uint32_t layers = 0;      // the image and its parents
-  UniqueFd leaf;            // the image's open file again: it keeps the lock while it is open
+  UniqueFd leaf;            // the image's open file again
+  ImageLock lock;           // the leaf's, shared with the disk
 };
 
 // The image at `path`: VHD or raw as `options.policy.format` says, a file or a block device.

@@ -29,7 +29,7 @@ Outcome<int> same_file(const std::string& path, int fd) {
 }  // namespace
 
 Outcome<int> Handle::open_again(const Failure& why) {
-  description_.leaf = UniqueFd();  // its lock would be in the way
+  description_ = {};  // its lock would be in the way
   auto disk = open_disk(*reactor_, path_, options_, &description_);
   if (!disk) {
     return refuse(ENOTCONN, "{}; then {}", why.message, disk.error().message);
@@ -51,7 +51,7 @@ Outcome<int> Handle::snapshot(const std::string& child) {
 
   disk_.reset();
   wrote_ = false;
-  relax_lock(description_.leaf.get());
+  description_.lock.relax();
   OpenPolicy parent_policy = options_.policy;
   if (const auto made = create_differencing(child, path_, {}, parent_policy); !made) {
     return open_again(failure_of(made.error()).value());

@@ -7,7 +7,6 @@
 #include <filesystem>
 
 #include "vhd/chain.h"
-#include "vhd/lock.h"
 #include "vhd/merge.h"
 #include "vhd/open_disk.h"
 #include "vhd/resize.h"

@@ -35,8 +35,8 @@ bool all_set(std::span<const std::byte> bitmap, uint64_t first, uint64_t end) {
 Result<std::vector<ChainLink>> open_locked(const std::string& path, const OpenPolicy& policy) {
   auto chain = open_chain(path, Access::kReadOnly, policy);
   if (!chain) return chain;
-  for (const ChainLink& link : *chain)
-    VIRIDIAN_TRY(lock_image(link.fd.get(), link.path, LockMode::kRead));
+  for (ChainLink& link : *chain)
+    VIRIDIAN_TRY(lock_link(link, link.path, LockMode::kRead));
   return chain;
 }
 

@@ -97,7 +97,7 @@ Result<void> convert_in_place(const ConvertCommand& command) {
   if (to_fixed) policy.format = Format::kRaw;
   auto link = open_image(command.source, Access::kReadWrite, policy);
   if (!link) return Unexpected(std::move(link).error());
-  VIRIDIAN_TRY(lock_image(link->fd.get(), command.source, LockMode::kWrite));
+  VIRIDIAN_TRY(lock_link(*link, command.source, LockMode::kWrite));
   if (!command.policy.write_parent) VIRIDIAN_TRY(refuse_parent(command.source));
   const auto file = view_file(link->fd.get(), command.source);
   if (!file) return Unexpected(file.error());

@@ -14,7 +14,9 @@ Result<void> try_lock(const std::string& path, int flags, LockMode mode) {
   const UniqueFd fd(::open(path.c_str(), flags | O_CLOEXEC | O_NONBLOCK | O_NOCTTY));
   if (!fd && errno == ENOENT) return {};
   if (!fd) return fail_errno(path, errno);
-  return lock_image(fd.get(), path, mode);
+  auto lock = ImageLock::take(fd.get(), path, mode);
+  if (!lock) return Unexpected(std::move(lock).error());
+  return {};
 }
 
 }  // namespace

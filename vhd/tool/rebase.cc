@@ -52,8 +52,8 @@ Result<std::vector<ChainLink>> open_parent(const ChainLink& child, const std::st
     return fail(ErrorKind::kInvalidArgument,
                 "{}: parent: is the image itself or one of its children; give another one", path);
   }
-  for (const ChainLink& link : *chain)
-    VIRIDIAN_TRY(lock_image(link.fd.get(), link.path, LockMode::kRead));
+  for (ChainLink& link : *chain)
+    VIRIDIAN_TRY(lock_link(link, link.path, LockMode::kRead));
   return chain;
 }
 
@@ -184,11 +184,11 @@ OpenPolicy parent_policy(const OpenPolicy& policy, Format format) {
 // Returns how many bytes were copied. `child` is locked.
 Result<uint64_t> keep_content(const RebaseCommand& command, const ChainLink& child,
                               std::span<const ChainLink> new_parents) {
-  const auto old_chain = open_chain(command.path, Access::kReadOnly, command.policy);
+  auto old_chain = open_chain(command.path, Access::kReadOnly, command.policy);
   if (!old_chain) return Unexpected(old_chain.error());
   const auto old_parents = std::span(*old_chain).subspan(1);
-  for (const ChainLink& link : old_parents)
-    VIRIDIAN_TRY(lock_image(link.fd.get(), link.path, LockMode::kRead));
+  for (ChainLink& link : old_parents)
+    VIRIDIAN_TRY(lock_link(link, link.path, LockMode::kRead));
   const auto reactor = io::Reactor::create();
   if (!reactor) return Unexpected(reactor.error());
   DiskOptions options;
@@ -277,7 +277,7 @@ Result<ChainLink> open_locked_child(const std::string& path, const OpenPolicy& p
   auto link = open_image(path, Access::kReadWrite, policy);
   if (!link) return link;
   VIRIDIAN_TRY(expect_child(*link));
-  VIRIDIAN_TRY(lock_image(link->fd.get(), path, LockMode::kWrite));
+  VIRIDIAN_TRY(lock_link(*link, path, LockMode::kWrite));
   return link;
 }
 

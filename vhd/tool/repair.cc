@@ -148,8 +148,9 @@ Result<void> run_repair(const RepairCommand& command) {
   const int access = command.dry_run ? O_RDONLY : O_RDWR;
   UniqueFd fd(::open(command.path.c_str(), access | O_CLOEXEC | O_NONBLOCK | O_NOCTTY));
   if (!fd) return fail_errno(command.path, errno);
-  VIRIDIAN_TRY(
-      lock_image(fd.get(), command.path, command.dry_run ? LockMode::kRead : LockMode::kWrite));
+  const auto lock =
+      ImageLock::take(fd.get(), command.path, command.dry_run ? LockMode::kRead : LockMode::kWrite);
+  if (!lock) return Unexpected(lock.error());
   const auto file = view_file(fd.get(), command.path);
   if (!file) return Unexpected(file.error());
   if (!command.undo.empty()) return undo(command, *file);

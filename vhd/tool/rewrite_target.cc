@@ -13,7 +13,7 @@ namespace viridian::vhd::tool {
 Result<RewriteTarget> open_for_rewriting(const std::string& path, const OpenPolicy& policy) {
   auto link = open_image(path, Access::kReadWrite, policy);
   if (!link) return Unexpected(std::move(link).error());
-  VIRIDIAN_TRY(lock_image(link->fd.get(), path, LockMode::kWrite));
+  VIRIDIAN_TRY(lock_link(*link, path, LockMode::kWrite));
   // What was read before the lock was held may have been changed by who held it.
   auto image = load_image(link->fd.get(), path, policy);
   if (!image) return Unexpected(std::move(image).error());
@@ -21,6 +21,7 @@ Result<RewriteTarget> open_for_rewriting(const std::string& path, const OpenPoli
   auto reactor = io::Reactor::create();
   if (!reactor) return Unexpected(reactor.error());
   target.reactor = std::move(*reactor);
+  target.lock = std::move(link->lock);
   auto file = io::UringFile::adopt(*target.reactor, std::move(link->fd), path,
                                    {false, io::CacheMode::kWriteback});
   if (!file) return Unexpected(std::move(file).error());

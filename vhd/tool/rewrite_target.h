@@ -7,6 +7,7 @@
 
 #include "io/uring_file.h"
 #include "vhd/image.h"
+#include "vhd/lock.h"
 #include "vhd/rewriter.h"
 #include "vhd/tool/progress.h"
 
@@ -15,6 +16,7 @@ namespace viridian::vhd::tool {
 struct RewriteTarget {
   std::unique_ptr<io::Reactor> reactor;
   std::unique_ptr<io::UringFile> file;
+  ImageLock lock;  // taken away before the file is closed
   Image image;
 };
 

@@ -135,6 +135,45 @@ TEST_F(OpenDiskTest, LocksAreOnTheBytesThatQemuLooksAt) {
   EXPECT_FALSE(held(200)) << "shares reading";
 }
 
+// The kernel, too, may hold the file for longer than the disk: until a request is forgotten.
+TEST_F(OpenDiskTest, LockEndsWithTheDiskThoughItsFileIsStillOpen) {
+  DiskDescription description;
+  auto disk = open_disk(*reactor_, alone_, {}, &description);
+  ASSERT_TRUE(disk);
+  disk->reset();
+  EXPECT_EQ(open(alone_).error().kind, ErrorKind::kLocked) << "the description has it";
+  description.lock = {};
+  EXPECT_TRUE(description.leaf);
+  EXPECT_TRUE(open(alone_));
+}
+
+ImageLock other_lock;  // NOLINT: a pause has no context
+int pauses;            // NOLINT
+
+TEST_F(OpenDiskTest, LockOfOneThatIsAboutToEndIsWaitedFor) {
+  const UniqueFd other(::open(alone_.c_str(), O_RDWR | O_CLOEXEC));
+  other_lock = *ImageLock::take(other.get(), "other", LockMode::kWrite);
+  const UniqueFd own(::open(alone_.c_str(), O_RDWR | O_CLOEXEC));
+  pauses = 0;
+  const auto lock = ImageLock::take(own.get(), "own", LockMode::kWrite, [] {
+    if (++pauses == 3) other_lock = {};
+  });
+  EXPECT_TRUE(lock);
+  EXPECT_EQ(pauses, 3);
+}
+
+TEST_F(OpenDiskTest, WhoWaitsInVainLeavesNoLock) {
+  const UniqueFd other(::open(alone_.c_str(), O_RDWR | O_CLOEXEC));
+  auto held = *ImageLock::take(other.get(), "other", LockMode::kWrite);
+  const UniqueFd own(::open(alone_.c_str(), O_RDWR | O_CLOEXEC));
+  pauses = 0;
+  EXPECT_EQ(ImageLock::take(own.get(), "own", LockMode::kWrite, [] { ++pauses; }).error().kind,
+            ErrorKind::kLocked);
+  EXPECT_EQ(pauses, 30);
+  held = {};
+  EXPECT_TRUE(open(alone_)) << "own is still open";
+}
+
 TEST_F(OpenDiskTest, ReadOnlyDiskTakesNoWriteAndLeavesTheFileAlone) {
   const auto before = std::filesystem::last_write_time(alone_);
   {

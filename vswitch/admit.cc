@@ -41,6 +41,23 @@ bool is_station(uint64_t address) noexcept {
 
 }  // namespace
 
+// Those that ask for more than the Ethernet header and the tag.
+inline DropReason VirtualSwitch::judge_sender(PortState& in, uint64_t source,
+                                              std::span<const uint8_t> headers) noexcept {
+  if ((in.ingress & kInDown) != 0) return DropReason::kPortDown;
+  if ((in.ingress & kInMacGuard) != 0 && source != in.mac_bits) {
+    in.last_refused_mac = source;
+    return DropReason::kMacGuard;
+  }
+  if ((in.ingress & kInPacket) == 0) return DropReason::kNone;
+  const auto key = flow_key_of(headers);
+  if (!key) return judge_packet(in, headers);
+  if (const auto known = in.verdicts_in.find(*key)) return *known;
+  const DropReason verdict = judge_packet(in, headers);
+  in.verdicts_in.remember(*key, verdict);
+  return verdict;
+}
+
 // Keeps the frames that may come in, in order.
 uint16_t VirtualSwitch::admit(PortState& in, uint16_t count) noexcept {
   for (uint16_t i = 0; i < count && i < kPrefetchAhead; ++i)
@@ -49,7 +66,8 @@ uint16_t VirtualSwitch::admit(PortState& in, uint16_t count) noexcept {
   uint64_t bytes = 0;
   uint64_t last_source = 0;
   uint64_t last_destination = 0;
-  uint64_t last_hash = macs_.prefetch(0);
+  uint64_t source_hash = macs_.prefetch(0);
+  uint64_t destination_hash = source_hash;
   for (uint16_t i = 0; i < count; ++i) {
     if (i + kPrefetchAhead < count) rte_prefetch0(data_of(burst_.frames[i + kPrefetchAhead]));
     rte_mbuf& frame = *burst_.frames[i];
@@ -60,7 +78,7 @@ uint16_t VirtualSwitch::admit(PortState& in, uint16_t count) noexcept {
     }
     const Header header(data_of(&frame));
     uint16_t group = in.ingress_group;
-    const bool special = in.ingress != 0 || (frame.ol_flags & kFrameNeedsLook) != 0 ||
+    const bool special = (frame.ol_flags & kFrameNeedsLook) != 0 ||
                          header.type() == kTagTypeInFrame || !is_station(header.source()) ||
                          frame.pkt_len > kMaxFrameBytes;
     if (special) [[unlikely]] {
@@ -70,17 +88,26 @@ uint16_t VirtualSwitch::admit(PortState& in, uint16_t count) noexcept {
         continue;
       }
     } else {
+      if (in.ingress != 0) {
+        const DropReason reason =
+            judge_sender(in, header.source(), {data_of(&frame), frame.data_len});
+        if (reason != DropReason::kNone) [[unlikely]] {
+          drop(in, frame, reason);
+          continue;
+        }
+      }
       frame.vlan_tci = in.ingress_vlan;
     }
     burst_.frames[admitted] = &frame;
     // Neighbours in a burst often have the same addresses.
     const uint64_t source = mac_key(header.source(), group);
     const uint64_t destination = mac_key(header.destination(), group);
-    if (source != last_source) macs_.prefetch(source);
-    if (destination != last_destination) last_hash = macs_.prefetch(destination);
+    if (source != last_source) source_hash = macs_.prefetch(source);
+    if (destination != last_destination) destination_hash = macs_.prefetch(destination);
     burst_.sources[admitted] = last_source = source;
     burst_.destinations[admitted] = last_destination = destination;
-    burst_.hashes[admitted] = last_hash;
+    burst_.source_hashes[admitted] = source_hash;
+    burst_.destination_hashes[admitted] = destination_hash;
     ++admitted;
   }
   in.counters.rx_frames.add(count);
@@ -122,12 +149,11 @@ DropReason VirtualSwitch::judge_ingress(PortState& in, const View& view) noexcep
   if (view.frame_bytes > kMaxFrameBytes) return DropReason::kTooLong;
   if (!is_station(view.source)) return DropReason::kBadSource;
   if (view.tag_vlan != 0 && !in.vlan.tagged_in[view.tag_vlan]) return DropReason::kVlan;
-  if ((in.ingress & kInMacGuard) != 0 && view.source != in.mac_bits) {
-    in.last_refused_mac = view.source;
-    return DropReason::kMacGuard;
-  }
-  if ((in.ingress & kInPacket) == 0) return DropReason::kNone;
-  const Packet packet = parse_packet(view.headers);
+  return judge_sender(in, view.source, view.headers);
+}
+
+DropReason VirtualSwitch::judge_packet(PortState& in, std::span<const uint8_t> headers) noexcept {
+  const Packet packet = parse_packet(headers);
   if ((in.ingress & kInDhcpGuard) != 0 && is_from_dhcp_server(packet))
     return DropReason::kDhcpGuard;
   if ((in.ingress & kInRouterGuard) != 0 && is_from_router(packet)) return DropReason::kRouterGuard;

@@ -4,6 +4,7 @@
 #include <rte_mbuf.h>
 
 #include <algorithm>
+#include <utility>
 
 #include "vswitch/offload.h"
 #include "vswitch/virtual_switch.h"
@@ -16,6 +17,11 @@ constexpr uint64_t kBroadcastAddress = 0xFFFF'FFFF'FFFF;
 constexpr uint64_t kMulticastBit = 1;
 
 uint16_t vlan_in(const rte_mbuf& frame) noexcept { return frame.vlan_tci & kTagVlanMask; }
+
+// 01:80:c2:00:00:00 to 0f: IEEE 802.1Q, table 8-1.
+bool is_reserved(uint64_t address) noexcept {
+  return (address & ~(0x0FULL << 40)) == 0x0000'00C2'8001;
+}
 
 }  // namespace
 
@@ -52,19 +58,95 @@ void VirtualSwitch::refresh(PortState& out) noexcept {
     set_capabilities(out, now);
 }
 
-void VirtualSwitch::send_to_one(PortState& in, PortState& out, rte_mbuf& frame) noexcept {
+// The references: of a frame with one receiver, that port's list has the only one if the port takes
+// frames, and else the switch, until no list has the frame. Of a frame with several the switch has
+// one, and each list of a port that takes frames one more.
+inline void VirtualSwitch::own(rte_mbuf& frame) noexcept {
+  if (owned_count_ == kMaxOwnedFrames) [[unlikely]]
+    transmit_all();
+  owned_[owned_count_++] = &frame;
+}
+
+inline void VirtualSwitch::list(PortState& out, rte_mbuf& frame) noexcept {
+  if (!out.touched) [[unlikely]] {
+    out.touched = true;
+    touched_[touched_count_++] = &out;
+  }
+  out.waiting[out.waiting_count] = &frame;
+  out.waiting_bytes += frame.pkt_len;
+  out.waiting_flags |= frame.ol_flags;
+  if (++out.waiting_count == kBurst) transmit(out);
+}
+
+// For a frame that nobody else gets.
+inline void VirtualSwitch::hand(PortState& out, rte_mbuf& frame) noexcept {
+  list(out, frame);
+  if (!out.takes) own(frame);
+}
+
+// For a frame that others get too, perhaps with a tag: it may have one until its turn here comes.
+inline void VirtualSwitch::lend(PortState& out, rte_mbuf& frame) noexcept {
+  if (out.takes) rte_pktmbuf_refcnt_update(&frame, 1);
+  out.waiting_flags |= kFrameVlan;
+  list(out, frame);
+}
+
+inline void VirtualSwitch::append(PortState& out, rte_mbuf& frame, bool shared) noexcept {
+  if ((frame.ol_flags & out.missing_offloads) != 0) [[unlikely]] {
+    append_in_software(out, frame, shared);
+  } else if (shared) {
+    lend(out, frame);
+  } else {
+    hand(out, frame);
+  }
+}
+
+inline void VirtualSwitch::send_to_one(PortState& in, PortState& out, rte_mbuf& frame) noexcept {
   if (!out.is_in(vlan_in(frame))) [[unlikely]] {
     drop(in, frame, DropReason::kVlanOut);
     return;
   }
-  refresh(out);
-  if (out.egress == 0 && !in.mirrored && frame.pkt_len <= out.max_frame_bytes) [[likely]] {
-    append(out, frame);
+  if (out.egress == 0 && !in.mirrored && frame.pkt_len <= out.max_frame_bytes &&
+      (frame.ol_flags & out.missing_offloads) == 0) [[likely]] {
+    hand(out, frame);
     return;
   }
   Receivers receivers;
   offer(receivers, out, frame);
   give(in, receivers, frame);
+}
+
+void VirtualSwitch::dispatch(PortState& in, uint16_t count) noexcept {
+  macs_.find_all({burst_.destinations.data(), count}, burst_.destination_hashes.data(),
+                 burst_.entries.data());
+  PortState* out = nullptr;
+  for (uint16_t i = 0; i < count; ++i) {
+    rte_mbuf& frame = *burst_.frames[i];
+    const uint64_t key = burst_.destinations[i];
+    const PortId id = macs_.port_of(burst_.entries[i], now_s_);
+    // To itself: nobody else has the address, whether or not it could be learned.
+    if (id == in.id || key == burst_.sources[i]) [[unlikely]] {
+      drop(in, frame, DropReason::kSamePort);
+    } else if (id == kNoPort) [[unlikely]] {
+      flood(in, frame, key >> 16);
+    } else {
+      if (out == nullptr || out->id != id) {
+        out = slots_[id].get();
+        refresh(*out);
+      }
+      send_to_one(in, *out, frame);
+    }
+  }
+}
+
+void VirtualSwitch::flood(PortState& in, rte_mbuf& frame, uint64_t address) noexcept {
+  if (is_reserved(address)) {
+    drop(in, frame, DropReason::kReservedAddress);
+  } else if (!storm_allows(in, address, true)) {
+    drop(in, frame, DropReason::kStormLimit);
+  } else {
+    send_to_all(in, frame);
+  }
 }
 
 void VirtualSwitch::send_to_all(PortState& in, rte_mbuf& frame) noexcept {
@@ -96,10 +178,15 @@ bool VirtualSwitch::storm_allows(PortState& in, uint64_t address, bool count_it)
 
 DropReason VirtualSwitch::judge_egress(PortState& out, const View& view) noexcept {
   if (view.packet_bytes > out.features.mtu) return DropReason::kMtu;
-  if ((out.egress & kOutAcl) != 0 &&
-      out.acl_out.judge(parse_packet(view.headers)) == AclAction::kDeny)
-    return DropReason::kAclOut;
-  return DropReason::kNone;
+  if ((out.egress & kOutAcl) == 0) return DropReason::kNone;
+  const auto key = flow_key_of(view.headers);
+  if (key) {
+    if (const auto known = out.verdicts_out.find(*key)) return *known;
+  }
+  const bool allowed = out.acl_out.judge(parse_packet(view.headers)) == AclAction::kAllow;
+  const DropReason verdict = allowed ? DropReason::kNone : DropReason::kAclOut;
+  if (key) out.verdicts_out.remember(*key, verdict);
+  return verdict;
 }
 
 void VirtualSwitch::offer(Receivers& receivers, PortState& out, const rte_mbuf& frame) noexcept {
@@ -121,7 +208,7 @@ void VirtualSwitch::offer(Receivers& receivers, PortState& out, const rte_mbuf& 
   }
 }
 
-// One reference of the frame for each receiver. A mirror that gets it anyway gets it once.
+// A mirror that gets it anyway gets it once.
 void VirtualSwitch::give(PortState& in, Receivers& receivers, rte_mbuf& frame) noexcept {
   if (in.mirrored || receivers.mirrored) {
     const auto first = receivers_.begin();
@@ -142,83 +229,102 @@ void VirtualSwitch::give(PortState& in, Receivers& receivers, rte_mbuf& frame) n
   if (receivers.count == 0) {
     if (tried == 0) count_drop(in, frame, DropReason::kNoReceiver);
     rte_pktmbuf_free(&frame);
-    return;
-  }
-  if (receivers.count > 1)
-    rte_pktmbuf_refcnt_update(&frame, static_cast<int16_t>(receivers.count - 1));
-  for (uint16_t i = 0; i < receivers.count; ++i)
-    append(*receivers_[i], frame);
-}
-
-void VirtualSwitch::append(PortState& out, rte_mbuf& frame) noexcept {
-  if ((frame.ol_flags & out.missing_offloads) != 0) [[unlikely]] {
-    append_in_software(out, frame);
+  } else if (receivers.count == 1) {
+    append(*receivers_[0], frame, false);
   } else {
-    list(out, frame);
+    for (uint16_t i = 0; i < receivers.count; ++i)
+      append(*receivers_[i], frame, true);
+    own(frame);
   }
 }
 
-void VirtualSwitch::append_in_software(PortState& out, rte_mbuf& frame) noexcept {
+void VirtualSwitch::append_in_software(PortState& out, rte_mbuf& frame, bool shared) noexcept {
   if ((frame.ol_flags & kFrameSegment) != 0) {
-    const uint32_t count = segment_count(frame);
-    out.counters.copies.add(count - 1);
-    for (uint32_t i = 0; i < count; ++i) {
-      rte_mbuf* segment = pool_ == nullptr ? nullptr : make_segment(frame, i, pool_);
-      if (segment == nullptr) {
-        count_drop(out, frame, DropReason::kNoBuffer);
-      } else {
-        list(out, *segment);
-      }
-    }
-    rte_pktmbuf_free(&frame);
+    append_segments(out, frame);
+    if (!shared) rte_pktmbuf_free(&frame);
     return;
   }
   rte_mbuf* own = &frame;
-  if (rte_mbuf_refcnt_read(&frame) != 1) {  // others get it as it is
+  if (shared || rte_mbuf_refcnt_read(&frame) != 1) {  // others get it as it is
     own = pool_ == nullptr ? nullptr : rte_pktmbuf_copy(&frame, pool_, 0, UINT32_MAX);
     if (own == nullptr) count_drop(out, frame, DropReason::kNoBuffer);
-    rte_pktmbuf_free(&frame);
+    if (!shared) rte_pktmbuf_free(&frame);
     if (own == nullptr) return;
   }
   complete_checksums(*own);
-  list(out, *own);
+  hand(out, *own);
 }
 
-void VirtualSwitch::list(PortState& out, rte_mbuf& frame) noexcept {
-  if (!out.touched) {
-    out.touched = true;
-    touched_[touched_count_++] = &out;
+void VirtualSwitch::append_segments(PortState& out, rte_mbuf& frame) noexcept {
+  const uint32_t count = segment_count(frame);
+  out.counters.copies.add(count - 1);
+  for (uint32_t i = 0; i < count; ++i) {
+    rte_mbuf* segment = pool_ == nullptr ? nullptr : make_segment(frame, i, pool_);
+    if (segment == nullptr && pool_ != nullptr) {  // others may have gone out by now
+      transmit_all();
+      segment = make_segment(frame, i, pool_);
+    }
+    if (segment == nullptr) {
+      count_drop(out, frame, DropReason::kNoBuffer);
+    } else {
+      hand(out, *segment);
+    }
   }
-  out.waiting[out.waiting_count++] = &frame;
-  if (out.waiting_count == kBurst) transmit(out);
 }
 
 // The tag is a matter of the receiver, and a frame may have several: it is set for each in turn.
 void VirtualSwitch::transmit(PortState& out) noexcept {
-  const uint16_t count = out.waiting_count;
+  const std::span<rte_mbuf* const> frames(out.waiting.data(), out.waiting_count);
   out.waiting_count = 0;
+  uint64_t bytes = std::exchange(out.waiting_bytes, 0);
+  const uint64_t flags = std::exchange(out.waiting_flags, 0);
   const bool tags = out.vlan.tags_out;
-  uint64_t bytes = 0;
-  for (uint16_t i = 0; i < count; ++i) {
-    rte_mbuf& frame = *out.waiting[i];
-    const bool tagged = tags && vlan_in(frame) != out.vlan.untagged_out;
-    frame.ol_flags = (frame.ol_flags & ~kFrameVlan) | (tagged ? kFrameVlan : 0);
-    bytes += frame.pkt_len;
+  if (tags || (flags & kFrameVlan) != 0) {
+    for (rte_mbuf* frame : frames) {
+      const bool tagged = tags && vlan_in(*frame) != out.vlan.untagged_out;
+      frame->ol_flags = (frame->ol_flags & ~kFrameVlan) | (tagged ? kFrameVlan : 0);
+    }
   }
-  const uint16_t taken = out.port->transmit({out.waiting.data(), count});
-  if (taken < count) [[unlikely]] {
-    for (uint16_t i = taken; i < count; ++i)
-      bytes -= out.waiting[i]->pkt_len;
-    out.counters.dropped(DropReason::kPortFull).add(count - taken);
+  const bool keeps = out.captured && out.takes;  // to show them when they are the port's
+  for (size_t i = 0; keeps && i < frames.size(); ++i)
+    rte_pktmbuf_refcnt_update(frames[i], 1);
+  const uint16_t taken = out.port->transmit(frames);
+  const auto refused = frames.subspan(taken);
+  if (!refused.empty()) [[unlikely]] {
+    for (const rte_mbuf* frame : refused)
+      bytes -= frame->pkt_len;
+    out.counters.dropped(DropReason::kPortFull).add(refused.size());
   }
   if (out.captured) [[unlikely]] {
-    const std::span<rte_mbuf* const> frames(out.waiting.data(), count);
     show(out, frames.first(taken), CaptureEvent::kOut);
-    show(out, frames.subspan(taken), CaptureEvent::kDropped, DropReason::kPortFull);
+    show(out, refused, CaptureEvent::kDropped, DropReason::kPortFull);
   }
   out.counters.tx_frames.add(taken);
   out.counters.tx_bytes.add(bytes);
-  rte_pktmbuf_free_bulk(out.waiting.data(), count);
+  if (keeps) rte_pktmbuf_free_bulk(out.waiting.data(), static_cast<unsigned>(frames.size()));
+  if (out.takes && !refused.empty())
+    rte_pktmbuf_free_bulk(out.waiting.data() + taken, static_cast<unsigned>(refused.size()));
+}
+
+void VirtualSwitch::transmit_all() noexcept {
+  for (uint16_t i = 0; i < touched_count_; ++i) {
+    if (touched_[i]->waiting_count > 0) transmit(*touched_[i]);
+  }
+  free_owned();
+}
+
+void VirtualSwitch::free_owned() noexcept {
+  rte_pktmbuf_free_bulk(owned_.data(), std::exchange(owned_count_, uint16_t{0}));
+}
+
+// Sooner than at the end of the round if that is known at a glance: their memory is still warm.
+void VirtualSwitch::free_unless_waiting() noexcept {
+  constexpr uint16_t kGlance = 4;
+  if (owned_count_ == 0 || touched_count_ > kGlance) return;
+  for (uint16_t i = 0; i < touched_count_; ++i) {
+    if (touched_[i]->waiting_count > 0) return;
+  }
+  free_owned();
 }
 
 }  // namespace viridian::vswitch

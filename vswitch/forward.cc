@@ -11,16 +11,10 @@
 namespace viridian::vswitch {
 namespace {
 
-constexpr uint64_t kMulticastBit = 1;
 constexpr uint64_t kNanosecondsPerSecond = 1'000'000'000;
 // What a port of the greatest weight gains in a round: a burst of the smallest frames. Who sends
 // more in one burst waits for some rounds.
 constexpr int64_t kRoundBytes = 64 * kBurst;
-
-// 01:80:c2:00:00:00 to 0f: IEEE 802.1Q, table 8-1.
-bool is_reserved(uint64_t address) noexcept {
-  return (address & ~(0x0FULL << 40)) == 0x0000'00C2'8001;
-}
 
 }  // namespace
 
@@ -37,6 +31,7 @@ bool VirtualSwitch::turn(uint64_t now_ns) noexcept {
     worked = true;
     if (in->captured) show(*in, {burst_.frames.data(), count}, CaptureEvent::kIn);
     forward(*in, count);
+    free_unless_waiting();
   }
   if (worked) finish_round();
   if (now_s_ != aged_s_) age_some();
@@ -84,11 +79,15 @@ void VirtualSwitch::forward(PortState& in, uint16_t count) noexcept {
 }
 
 void VirtualSwitch::learn(PortState& in, uint16_t count) noexcept {
+  const std::span sources(burst_.sources.data(), count);
+  macs_.find_all(sources, burst_.source_hashes.data(), burst_.entries.data());
   uint64_t last = 0;  // most bursts of a guest come from one address
   for (uint16_t i = 0; i < count; ++i) {
-    const uint64_t key = burst_.sources[i];
+    const uint64_t key = sources[i];
     if (key == last) continue;
     last = key;
+    const MacEntry* known = burst_.entries[i];
+    if (known != nullptr && known->port == in.id && known->seen_s == now_s_) continue;
     switch (macs_.learn(key, in.id, now_s_)) {
       case MacTable::Learned::kFull:
         in.counters.macs_refused.add();
@@ -103,44 +102,11 @@ void VirtualSwitch::learn(PortState& in, uint16_t count) noexcept {
   }
 }
 
-void VirtualSwitch::dispatch(PortState& in, uint16_t count) noexcept {
-  uint64_t last = 0;
-  PortId id = kNoPort;
-  for (uint16_t i = 0; i < count; ++i) {
-    rte_mbuf& frame = *burst_.frames[i];
-    const uint64_t key = burst_.destinations[i];
-    if (key != last) {
-      const bool to_many = (key >> 16 & kMulticastBit) != 0;
-      id = to_many ? kNoPort : macs_.find(key, burst_.hashes[i], now_s_);
-      last = key;
-    }
-    // To itself: nobody else has the address, whether or not it could be learned.
-    if (id == in.id || key == burst_.sources[i]) {
-      drop(in, frame, DropReason::kSamePort);
-    } else if (id == kNoPort) [[unlikely]] {
-      flood(in, frame, key >> 16);
-    } else {
-      send_to_one(in, *slots_[id], frame);
-    }
-  }
-}
-
-void VirtualSwitch::flood(PortState& in, rte_mbuf& frame, uint64_t address) noexcept {
-  if (is_reserved(address)) {
-    drop(in, frame, DropReason::kReservedAddress);
-  } else if (!storm_allows(in, address, true)) {
-    drop(in, frame, DropReason::kStormLimit);
-  } else {
-    send_to_all(in, frame);
-  }
-}
-
 void VirtualSwitch::finish_round() noexcept {
+  transmit_all();
   for (uint16_t i = 0; i < touched_count_; ++i) {
-    PortState& out = *touched_[i];
-    if (out.waiting_count > 0) transmit(out);
-    out.touched = false;
-    out.port->flush();
+    touched_[i]->touched = false;
+    touched_[i]->port->flush();
   }
   touched_count_ = 0;
 }

@@ -26,6 +26,8 @@ constexpr size_t kCaptureRingBytes = 4U << 20;
 constexpr uint16_t kMaxStaticMacs = 256;  // of one port
 constexpr uint16_t kMaxAclRules = 1024;   // of one port
 
+constexpr uint16_t kMaxOwnedFrames = 256;  // that a switch holds before it transmits all its lists
+
 constexpr uint64_t kEthdevPollNs = 200'000;  // between two looks at an idle device of DPDK
 constexpr uint64_t kIdleSpinNs = 30'000;     // without a frame, before a worker goes to sleep
 

@@ -1,6 +1,6 @@
 #include "vswitch/mac_table.h"
 
-#include <smmintrin.h>
+#include <immintrin.h>
 
 #include <algorithm>
 #include <bit>
@@ -14,16 +14,17 @@ MacTable::MacTable(uint32_t capacity, uint32_t max_age_s)
   secret_ = static_cast<uint64_t>(random()) << 32 | random();
   const size_t buckets = std::bit_ceil(std::max<size_t>(2, 2ULL * capacity_ / kSlots));
   bucket_mask_ = buckets - 1;
-  keys_.resize(buckets);
-  entries_.resize(buckets);
+  buckets_.resize(buckets);
+  find_all_ =
+      __builtin_cpu_supports("avx512f") != 0 ? &MacTable::find_all_avx512 : &MacTable::find_all_sse;
   limits_.fill(kDefaultPortMacs);
 }
 
-int MacTable::slot_of(const KeyLine& line, uint64_t key) noexcept {
+int MacTable::slot_of(const Bucket& bucket, uint64_t key) noexcept {
   struct Line {
     __m128i pairs[4];
   };
-  const auto [pairs] = std::bit_cast<Line>(line);
+  const auto [pairs] = std::bit_cast<Line>(bucket.keys);
   const __m128i wanted = _mm_set1_epi64x(static_cast<int64_t>(key));
   const __m128i low =
       _mm_packs_epi32(_mm_cmpeq_epi64(pairs[0], wanted), _mm_cmpeq_epi64(pairs[1], wanted));
@@ -34,29 +35,65 @@ int MacTable::slot_of(const KeyLine& line, uint64_t key) noexcept {
 }
 
 const MacEntry* MacTable::entry_of(uint64_t key, uint64_t hash) const noexcept {
-  size_t bucket = first_bucket(hash);
-  int slot = slot_of(keys_[bucket], key);
-  if (slot < 0) {
-    bucket = second_bucket(hash);
-    slot = slot_of(keys_[bucket], key);
-    if (slot < 0) return nullptr;
+  if (key == 0) return nullptr;  // which would find a free place
+  for (const size_t at : {first_bucket(hash), second_bucket(hash)}) {
+    const Bucket& bucket = buckets_[at];
+    const int slot = slot_of(bucket, key);
+    if (slot >= 0) return &bucket.entries[static_cast<unsigned>(slot)];
   }
-  return &entries_[bucket].entries[static_cast<unsigned>(slot)];
+  return nullptr;
+}
+
+void MacTable::find_all_sse(std::span<const uint64_t> keys, const uint64_t* hashes,
+                            MacEntry** found) noexcept {
+  uint64_t last = 0;
+  MacEntry* entry = nullptr;
+  for (size_t i = 0; i < keys.size(); ++i) {
+    if (keys[i] != last) {
+      last = keys[i];
+      entry = const_cast<MacEntry*>(entry_of(last, hashes[i]));
+    }
+    found[i] = entry;
+  }
+}
+
+// The same once more: a function for other processors cannot share inlined code with it.
+[[gnu::target("avx512f")]] void MacTable::find_all_avx512(std::span<const uint64_t> keys,
+                                                          const uint64_t* hashes,
+                                                          MacEntry** found) noexcept {
+  uint64_t last = 0;
+  MacEntry* entry = nullptr;
+  Bucket* const buckets = buckets_.data();
+  for (size_t i = 0; i < keys.size(); ++i) {
+    if (keys[i] != last) {
+      last = keys[i];
+      const __m512i wanted = _mm512_set1_epi64(static_cast<int64_t>(last));
+      Bucket* bucket = buckets + first_bucket(hashes[i]);
+      uint32_t hits = _mm512_cmpeq_epi64_mask(_mm512_load_si512(bucket->keys.data()), wanted);
+      if (hits == 0) {
+        bucket = buckets + second_bucket(hashes[i]);
+        hits = _mm512_cmpeq_epi64_mask(_mm512_load_si512(bucket->keys.data()), wanted);
+      }
+      const bool there = hits != 0 && last != 0;
+      entry = there ? bucket->entries.data() + std::countr_zero(hits) : nullptr;
+    }
+    found[i] = entry;
+  }
 }
 
 MacEntry* MacTable::place(uint64_t key) noexcept {
   const uint64_t hash = hash_of(key);
   const size_t choices[2] = {first_bucket(hash), second_bucket(hash)};
   const auto used = [&](size_t bucket) {
-    const auto& keys = keys_[bucket].keys;
+    const auto& keys = buckets_[bucket].keys;
     return kSlots - std::count(keys.begin(), keys.end(), uint64_t{0});
   };
-  const size_t bucket = used(choices[1]) < used(choices[0]) ? choices[1] : choices[0];
-  const int slot = slot_of(keys_[bucket], 0);
+  Bucket& bucket = buckets_[used(choices[1]) < used(choices[0]) ? choices[1] : choices[0]];
+  const int slot = slot_of(bucket, 0);
   if (slot < 0) return nullptr;
-  keys_[bucket].keys[static_cast<unsigned>(slot)] = key;
+  bucket.keys[static_cast<unsigned>(slot)] = key;
   ++size_;
-  return &entries_[bucket].entries[static_cast<unsigned>(slot)];
+  return &bucket.entries[static_cast<unsigned>(slot)];
 }
 
 MacTable::Learned MacTable::learn(uint64_t key, PortId port, uint32_t now_s) noexcept {
@@ -102,19 +139,19 @@ bool MacTable::set_fixed(uint64_t key, PortId port) noexcept {
   return true;
 }
 
-void MacTable::release(size_t bucket, unsigned slot) noexcept {
-  const MacEntry& entry = entries_[bucket].entries[slot];
+void MacTable::release(Bucket& bucket, unsigned slot) noexcept {
+  const MacEntry& entry = bucket.entries[slot];
   if (!entry.fixed()) --learned_[entry.port];
-  keys_[bucket].keys[slot] = 0;
+  bucket.keys[slot] = 0;
   --size_;
 }
 
 bool MacTable::erase(uint64_t key) noexcept {
   const uint64_t hash = hash_of(key);
   for (const size_t bucket : {first_bucket(hash), second_bucket(hash)}) {
-    const int slot = slot_of(keys_[bucket], key);
+    const int slot = slot_of(buckets_[bucket], key);
     if (key == 0 || slot < 0) continue;
-    release(bucket, static_cast<unsigned>(slot));
+    release(buckets_[bucket], static_cast<unsigned>(slot));
     return true;
   }
   return false;
@@ -122,10 +159,9 @@ bool MacTable::erase(uint64_t key) noexcept {
 
 template <class Unwanted>
 void MacTable::release_if(Unwanted&& unwanted) noexcept {
-  for (size_t bucket = 0; bucket < keys_.size(); ++bucket) {
+  for (Bucket& bucket : buckets_) {
     for (unsigned slot = 0; slot < kSlots; ++slot) {
-      if (keys_[bucket].keys[slot] != 0 && unwanted(entries_[bucket].entries[slot]))
-        release(bucket, slot);
+      if (bucket.keys[slot] != 0 && unwanted(bucket.entries[slot])) release(bucket, slot);
     }
   }
 }
@@ -140,11 +176,10 @@ void MacTable::flush_learned() noexcept {
 
 void MacTable::age(uint32_t now_s, uint32_t buckets) noexcept {
   for (uint32_t i = 0; i < buckets; ++i) {
-    const uint32_t bucket = next_aged_;
+    Bucket& bucket = buckets_[next_aged_];
     next_aged_ = (next_aged_ + 1) & static_cast<uint32_t>(bucket_mask_);
     for (unsigned slot = 0; slot < kSlots; ++slot) {
-      if (keys_[bucket].keys[slot] != 0 && is_old(entries_[bucket].entries[slot], now_s))
-        release(bucket, slot);
+      if (bucket.keys[slot] != 0 && is_old(bucket.entries[slot], now_s)) release(bucket, slot);
     }
   }
 }

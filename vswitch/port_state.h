@@ -5,6 +5,7 @@
 #include <array>
 #include <vector>
 
+#include "vswitch/flow_verdicts.h"
 #include "vswitch/mac_table.h"
 #include "vswitch/port_counters.h"
 #include "vswitch/port_settings.h"
@@ -49,6 +50,7 @@ struct alignas(64) PortState {
   bool live = false;     // its role has a place in this kind of switch
   bool mirrored = false;
   bool captured = false;  // somebody watches it
+  bool takes = false;     // PortFeatures::takes_frames
   SwitchPort* port;
   uint32_t ingress = 0;  // of IngressFeature
   uint32_t egress = 0;   // of EgressFeature
@@ -57,12 +59,16 @@ struct alignas(64) PortState {
   uint64_t missing_offloads = 0;  // flags of a frame that this port cannot take
   uint16_t ingress_vlan = 0;      // of an untagged frame
   uint16_t ingress_group = 0;     // the VLAN that its addresses are learned in
+  uint64_t waiting_bytes = 0;
+  uint64_t waiting_flags = 0;  // that any of those that wait has
   std::array<rte_mbuf*, kBurst> waiting{};
 
   // Read for some.
   PortVlan vlan;
   Acl acl_in;
   Acl acl_out;
+  FlowVerdicts verdicts_in;   // of kInPacket
+  FlowVerdicts verdicts_out;  // of kOutAcl
   uint64_t mac_bits = 0;
   uint64_t last_refused_mac = 0;  // by the guard: for a person who wonders
   uint32_t storm_s = 0;           // the second that these two are of

@@ -18,6 +18,7 @@ struct PortFeatures {
   bool segmentation = false;  // TCP over IPv4 and IPv6 up to kMaxFrameBytes; needs `checksum`
   uint16_t mtu = 1500;        // of one packet, without the Ethernet header
   bool udp_checksum = true;   // false: `checksum` is not for UDP
+  bool takes_frames = false;  // transmit() takes a reference of each frame over; never changes
 };
 
 class SwitchPort {
@@ -34,7 +35,8 @@ class SwitchPort {
   // and counted by the switch. It only borrows them, since other ports may get the same ones: it
   // changes nothing in them, and what it needs after the call it copies or takes a reference of
   // (rte_pktmbuf_refcnt_update: of each segment). vlan_tci and kFrameVlan hold only for the call:
-  // another port may get the same frame without its tag.
+  // another port may get the same frame without its tag. A port that says takes_frames owns one
+  // reference of each frame that it took, and may change the frame if there is no other.
   virtual uint16_t transmit(std::span<rte_mbuf* const> frames) noexcept = 0;
 
   // The last transmit() of this round was made: publish, and ring once.

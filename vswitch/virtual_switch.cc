@@ -119,6 +119,8 @@ void VirtualSwitch::apply(PortState& state, const PortSettings& settings) {
   state.mac_bits = settings.mac.bits();
   state.acl_in = Acl(settings.acl, AclDirection::kIn);
   state.acl_out = Acl(settings.acl, AclDirection::kOut);
+  state.verdicts_in.reset(settings.dhcp_guard || settings.router_guard || !state.acl_in.empty());
+  state.verdicts_out.reset(!state.acl_out.empty());
   state.bucket.set_rate(settings.max_bits_per_second);
   state.credit_bytes = 0;
   state.mirrored = settings.mirror == MirrorMode::kSource;
@@ -130,6 +132,7 @@ void VirtualSwitch::apply(PortState& state, const PortSettings& settings) {
 
 void VirtualSwitch::set_capabilities(PortState& state, const PortFeatures& features) noexcept {
   state.features = features;
+  state.takes = features.takes_frames;
   state.max_frame_bytes =
       std::min<uint32_t>(features.mtu + uint32_t{kEthernetHeaderBytes}, kMaxFrameBytes);
   state.missing_offloads = 0;

@@ -7,8 +7,8 @@
 //
 // A turn takes up to kBurst frames from each port and moves them in phases: judge all, learn all
 // sources, look up all destinations, one list for each receiver, one transmit() for each list. A
-// frame for many receivers is one frame with a reference for each. Nothing in it allocates, locks
-// or calls the kernel. Missing: several workers for one switch.
+// frame for many receivers is in several lists, and freed after all were transmitted. Nothing in it
+// allocates, locks or calls the kernel. Missing: several workers for one switch.
 #pragma once
 
 #include <memory>
@@ -82,7 +82,9 @@ class VirtualSwitch : public io::Poller {
     std::array<rte_mbuf*, kBurst> frames;
     std::array<uint64_t, kBurst> sources;       // keys of the address table
     std::array<uint64_t, kBurst> destinations;  // likewise
-    std::array<uint64_t, kBurst> hashes;        // of the destinations
+    std::array<uint64_t, kBurst> source_hashes;
+    std::array<uint64_t, kBurst> destination_hashes;
+    std::array<MacEntry*, kBurst> entries;  // of sources, then of destinations; null: unknown
   };
   // A frame as far as the rules of a port ask, in the switch or in an explanation.
   struct View {
@@ -115,17 +117,20 @@ class VirtualSwitch : public io::Poller {
   DropReason admit_special(PortState& in, rte_mbuf& frame, uint16_t ethertype,
                            uint16_t& group) noexcept;
   static DropReason judge_ingress(PortState& in, const View& view) noexcept;
+  static DropReason judge_sender(PortState& in, uint64_t source,
+                                 std::span<const uint8_t> headers) noexcept;
+  static DropReason judge_packet(PortState& in, std::span<const uint8_t> headers) noexcept;
 
   // forward.cc
   uint16_t receive(PortState& in) noexcept;
   void age_some() noexcept;
   void forward(PortState& in, uint16_t count) noexcept;
   void learn(PortState& in, uint16_t count) noexcept;
-  void dispatch(PortState& in, uint16_t count) noexcept;
-  void flood(PortState& in, rte_mbuf& frame, uint64_t address) noexcept;
   void finish_round() noexcept;
 
   // deliver.cc
+  void dispatch(PortState& in, uint16_t count) noexcept;
+  void flood(PortState& in, rte_mbuf& frame, uint64_t address) noexcept;
   void send_to_one(PortState& in, PortState& out, rte_mbuf& frame) noexcept;
   void send_to_all(PortState& in, rte_mbuf& frame) noexcept;
   bool storm_allows(PortState& in, uint64_t address, bool count_it) noexcept;
@@ -133,10 +138,17 @@ class VirtualSwitch : public io::Poller {
   void offer(Receivers& receivers, PortState& out, const rte_mbuf& frame) noexcept;
   void give(PortState& in, Receivers& receivers, rte_mbuf& frame) noexcept;
   static void refresh(PortState& out) noexcept;
-  void append(PortState& out, rte_mbuf& frame) noexcept;
-  void append_in_software(PortState& out, rte_mbuf& frame) noexcept;
+  void append(PortState& out, rte_mbuf& frame, bool shared) noexcept;
+  void append_in_software(PortState& out, rte_mbuf& frame, bool shared) noexcept;
+  void append_segments(PortState& out, rte_mbuf& frame) noexcept;
+  void hand(PortState& out, rte_mbuf& frame) noexcept;
+  void lend(PortState& out, rte_mbuf& frame) noexcept;
   void list(PortState& out, rte_mbuf& frame) noexcept;
+  void own(rte_mbuf& frame) noexcept;
   void transmit(PortState& out) noexcept;
+  void transmit_all() noexcept;
+  void free_unless_waiting() noexcept;
+  void free_owned() noexcept;
   void drop(PortState& at, rte_mbuf& frame, DropReason reason) noexcept;
   void count_drop(PortState& at, const rte_mbuf& frame, DropReason reason) noexcept;
   void show(const PortState& at, std::span<rte_mbuf* const> frames, CaptureEvent event,
@@ -165,6 +177,9 @@ class VirtualSwitch : public io::Poller {
   std::vector<PortState*> mirrors_;  // those that get copies
   std::array<PortState*, kMaxPorts> touched_{};
   std::array<PortState*, kMaxPorts> receivers_{};
+  // Frames that ports borrow: freed when no list has them any more.
+  uint16_t owned_count_ = 0;
+  std::array<rte_mbuf*, kMaxOwnedFrames> owned_;
   std::array<std::unique_ptr<PortState>, kMaxPorts> slots_;
   std::array<uint16_t, kVlanCount> group_of_{};  // a secondary VLAN's primary; else itself
 };

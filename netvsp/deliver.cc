@@ -1,6 +1,8 @@
 // NetChannel, towards the guest: frames into sections of its receive buffer, and packets that name
 // them.
 #include <algorithm>
+#include <cstring>
+#include <optional>
 
 #include "netvsp/net_channel.h"
 #include "netvsp/netvsp.h"
@@ -10,42 +12,69 @@
 namespace viridian::netvsp {
 namespace {
 
-// The RNDIS header of one frame, or of a piece of it.
-class Header {
- public:
-  void add(uint32_t type, uint32_t value) noexcept {
-    PacketInfo info;
-    info.size = sizeof(PacketInfo) + sizeof(le32);
-    info.type = type;
-    info.offset = sizeof(PacketInfo);
-    write_wire(std::span(bytes_), info, length_);
-    write_wire(std::span(bytes_), le32(value), length_ + sizeof(info));
-    length_ += info.size;
+constexpr uint32_t kInfoBytes = sizeof(PacketInfo) + sizeof(le32);
+constexpr uint32_t kPlainBytes = sizeof(RndisHeader) + sizeof(RndisPacket);
+static_assert(kPlainBytes + 4 * kInfoBytes <= kReceiveHeaderBytes);
+
+// The RNDIS header of one frame, or of a piece of it: what goes beside the data.
+struct Header {
+  uint32_t checksum = 0;  // zero: nothing is told
+  std::optional<uint32_t> vlan;
+  std::optional<uint32_t> hash;
+  uint32_t piece = 0;  // zero: the frame is whole
+
+  uint32_t bytes() const noexcept {
+    const uint32_t count = (checksum != 0) + vlan.has_value() + hash.has_value() + (piece != 0);
+    return kPlainBytes + count * kInfoBytes;
   }
-
-  std::span<const std::byte> finish(uint32_t data_bytes) noexcept {
-    RndisHeader header;
-    header.type = rndis_type::kPacket;
-    header.length = length_ + data_bytes;
-    RndisPacket packet{};
-    packet.data_offset = length_ - uint32_t{sizeof(RndisHeader)};
-    packet.data_length = data_bytes;
-    const uint32_t info_bytes = length_ - uint32_t{sizeof(RndisHeader) + sizeof(RndisPacket)};
-    packet.info_offset = info_bytes > 0 ? uint32_t{sizeof(RndisPacket)} : 0u;
-    packet.info_length = info_bytes;
-    write_wire(std::span(bytes_), header);
-    write_wire(std::span(bytes_), packet, sizeof(header));
-    return std::span(bytes_).first(length_);
-  }
-
-  uint32_t length() const noexcept { return length_; }
-
- private:
-  std::array<std::byte, kReceiveHeaderBytes> bytes_;
-  uint32_t length_ = sizeof(RndisHeader) + sizeof(RndisPacket);
 };
 
-void add_checksum(const rte_mbuf& frame, Header& header) noexcept {
+// Puts a header where it is to be, in words of registers: a copy that reads what was just written
+// in smaller parts waits for it.
+class HeaderWriter {
+ public:
+  explicit HeaderWriter(std::byte* at) : at_(at) {}
+
+  void write(const Header& header, uint32_t data_bytes) noexcept {
+    const uint32_t bytes = header.bytes();
+    const uint32_t info_bytes = bytes - kPlainBytes;
+    words(rndis_type::kPacket, bytes + data_bytes);
+    words(bytes - uint32_t{sizeof(RndisHeader)}, data_bytes);
+    words(0, 0);
+    words(0, info_bytes > 0 ? uint32_t{sizeof(RndisPacket)} : 0U);
+    words(info_bytes, 0);
+    word(0);
+    if (header.checksum != 0) info(info_type::kChecksum, header.checksum);
+    if (header.vlan) info(info_type::kVlan, *header.vlan);
+    if (header.hash) info(info_type::kHash, *header.hash);
+    if (header.piece != 0) info(info_type::kPacketId, header.piece);
+  }
+
+ private:
+  static_assert(offsetof(RndisPacket, data_offset) == 0 && offsetof(RndisPacket, data_length) == 4);
+  static_assert(offsetof(RndisPacket, info_offset) == 20 &&
+                offsetof(RndisPacket, info_length) == 24);
+  static_assert(offsetof(PacketInfo, size) == 0 && offsetof(PacketInfo, type) == 4 &&
+                offsetof(PacketInfo, offset) == 8);
+
+  void word(uint32_t value) noexcept { put(le32(value)); }
+  void words(uint32_t first, uint32_t second) noexcept {
+    put(le64(uint64_t{second} << 32 | first));
+  }
+  void info(uint32_t type, uint32_t value) noexcept {
+    words(kInfoBytes, type);
+    words(sizeof(PacketInfo), value);
+  }
+  template <WireStruct T>
+  void put(T value) noexcept {
+    std::memcpy(at_, &value, sizeof(value));
+    at_ += sizeof(value);
+  }
+
+  std::byte* at_;
+};
+
+uint32_t checksum_of(const rte_mbuf& frame) noexcept {
   const uint64_t wanted = frame.ol_flags & vswitch::kFrameTransportMask;
   uint32_t result = 0;
   if (wanted == vswitch::kFrameTcp) result = checksum_result::kTcpGood;
@@ -54,7 +83,7 @@ void add_checksum(const rte_mbuf& frame, Header& header) noexcept {
   if ((frame.ol_flags & vswitch::kFrameChecksumGood) != 0) {
     result = checksum_result::kTcpGood | checksum_result::kUdpGood;
   }
-  if (result != 0) header.add(info_type::kChecksum, result | checksum_result::kIpGood);
+  return result == 0 ? 0 : result | checksum_result::kIpGood;
 }
 
 // Where the copy is in the frame.
@@ -80,15 +109,13 @@ bool NetChannel::deliver(const rte_mbuf& frame, uint32_t hash, bool with_hash) n
   Statistics& statistics = owner_.statistics_;
   ReceiveBuffer& buffer = *owner_.receive_buffer_;
   Header header;
-  add_checksum(frame, header);
-  if ((frame.ol_flags & vswitch::kFrameVlan) == vswitch::kFrameVlan) {
-    header.add(info_type::kVlan, info_of_tag(frame.vlan_tci));
-  }
-  if (with_hash) header.add(info_type::kHash, hash);
-  const uint32_t id_bytes = sizeof(PacketInfo) + sizeof(PacketId);
-  const uint32_t whole = buffer.section_bytes() - header.length();
+  header.checksum = checksum_of(frame);
+  if ((frame.ol_flags & vswitch::kFrameVlan) == vswitch::kFrameVlan)
+    header.vlan = info_of_tag(frame.vlan_tci);
+  if (with_hash) header.hash = hash;
+  const uint32_t whole = buffer.section_bytes() - header.bytes();
   const bool in_pieces = frame.pkt_len > whole;
-  const uint32_t room = in_pieces ? whole - id_bytes : whole;
+  const uint32_t room = in_pieces ? whole - kInfoBytes : whole;
   const uint32_t pieces = in_pieces ? (frame.pkt_len + room - 1) / room : 1;
   if (pieces > kMaxFramesPerPacket || (in_pieces && !owner_.features().segmentation)) {
     statistics.too_long.add();
@@ -109,17 +136,22 @@ bool NetChannel::deliver(const rte_mbuf& frame, uint32_t hash, bool with_hash) n
   for (uint32_t piece = 0; piece < pieces; ++piece) {
     const uint32_t data_bytes = std::min(left, room);
     left -= data_bytes;
-    Header own = header;
     if (in_pieces) {
       uint32_t flags = kPiece;
       if (piece == 0) flags |= kFirstPiece;
       if (left == 0) flags |= kLastPiece;
-      own.add(info_type::kPacketId, 1 | flags << 8);
+      header.piece = 1 | flags << 8;
     }
-    const auto bytes = own.finish(data_bytes);
     const uint32_t section = buffer.take();
-    buffer.write(section, 0, bytes);
-    auto at = static_cast<uint32_t>(bytes.size());
+    buffer.prefetch();
+    uint32_t at = header.bytes();
+    if (std::byte* flat = buffer.flat(section, at); flat != nullptr) {
+      HeaderWriter(flat).write(header, data_bytes);
+    } else {
+      std::array<std::byte, kReceiveHeaderBytes> own;
+      HeaderWriter(own.data()).write(header, data_bytes);
+      buffer.write(section, 0, std::span(own).first(at));
+    }
     const uint32_t end = at + data_bytes;
     while (at < end) {
       const auto part = source.take(end - at);

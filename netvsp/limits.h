@@ -12,8 +12,9 @@ constexpr uint16_t kMaxChannels = 16;
 
 // Packets of one channel whose frames are on their way; the next ones wait in the guest's ring.
 constexpr size_t kSendsPerChannel = 256;
-// Frames that a guest may put into one packet: told in INITIALIZE, and held.
-constexpr uint32_t kMaxFramesPerSend = 8;
+// Frames that a guest may put into one packet: told in INITIALIZE, and held. As many small ones as
+// a section takes share the cost of a packet.
+constexpr uint32_t kMaxFramesPerSend = 32;
 // Pieces of guest memory that one packet of the guest may lie in: a frame of 64 KiB, page by page,
 // the header, and the section of the send buffer.
 constexpr size_t kMaxSendPieces = 40;

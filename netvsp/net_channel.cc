@@ -79,6 +79,7 @@ bool NetChannel::take_packet(const vmbus::Packet& packet, bool frames_too) noexc
     take_control(*send);
   } else {
     cursor_ = {send, Gathered(std::span(send->pieces).first(send->piece_count)), 0, 0};
+    cursor_.message.prefetch(0);
   }
   return true;
 }
@@ -117,7 +118,8 @@ NetChannel::Send* NetChannel::begin_send(const vmbus::Packet& packet,
     ended.owner->ended(ended);
   };
   send.shared.fcb_opaque = &send;
-  rte_mbuf_ext_refcnt_set(&send.shared, 1);
+  rte_mbuf_ext_refcnt_set(&send.shared, kReferences);
+  send.references_used = 0;
   if (gather(send, packet, message)) return &send;
   release(send);
   return nullptr;
@@ -132,19 +134,14 @@ bool NetChannel::gather(Send& send, const vmbus::Packet& packet, const Message& 
   };
   const GuestMemory& memory = channel_.memory();
   if (body.section_index.get() != kNoSection) {
-    const vmbus::Gpadl* buffer = owner_.send_buffer_;
-    const uint32_t length = body.section_bytes;
-    const uint64_t offset = uint64_t{body.section_index} * kSendSectionBytes;
-    if (buffer == nullptr || length > kSendSectionBytes || offset >= buffer->byte_count) {
-      return wrong(GuestError::kBadSection);
-    }
-    std::array<GpaRange, 4> ranges;
-    const auto count = buffer->ranges(static_cast<uint32_t>(offset), length, ranges);
-    if (!count) return wrong(GuestError::kBadSection);
-    const auto pieces = memory.gather(std::span(ranges).first(*count), send.pieces);
-    if (!pieces) return wrong(GuestError::kBadMemory);
+    static_assert(SendSections::kMaxPieces <= kMaxSendPieces);
+    if (!owner_.send_buffer_) return wrong(GuestError::kBadSection);
+    const auto pieces =
+        owner_.send_buffer_->pieces(body.section_index, body.section_bytes, send.pieces);
+    if (!pieces) return wrong(GuestError::kBadSection);
     send.piece_count = *pieces;
   }
+  if (packet.ranges.empty()) return true;
   const auto more = memory.gather(packet.ranges, std::span(send.pieces).subspan(send.piece_count));
   if (!more) return wrong(GuestError::kBadMemory);
   send.piece_count += *more;
@@ -166,9 +163,10 @@ void NetChannel::take_control(Send& send) noexcept {
 uint16_t NetChannel::receive(std::span<rte_mbuf*> frames) noexcept {
   uint16_t count = 0;
   starved_ = false;
+  FrameStash stash(owner_.pool_);
   while (count < frames.size() && unanswered_.empty()) {
     if (cursor_.send != nullptr) {
-      rte_mbuf* frame = next_frame(starved_);
+      rte_mbuf* frame = next_frame(stash, starved_);
       if (frame != nullptr) frames[count++] = frame;
       if (starved_) break;
       continue;
@@ -186,7 +184,7 @@ uint16_t NetChannel::receive(std::span<rte_mbuf*> frames) noexcept {
 }
 
 // The next frame under the cursor; null at the end of its packet, or if there is no memory.
-rte_mbuf* NetChannel::next_frame(bool& starved) noexcept {
+rte_mbuf* NetChannel::next_frame(FrameStash& stash, bool& starved) noexcept {
   rte_mbuf* built = nullptr;
   while (built == nullptr && !starved && !cursor_.at_end()) {
     const auto header = cursor_.message.read<RndisHeader>(cursor_.at);
@@ -197,7 +195,8 @@ rte_mbuf* NetChannel::next_frame(bool& starved) noexcept {
       cursor_.frames = kMaxFramesPerSend;  // where the next message begins is not known
       break;
     }
-    built = build_next(header->length, starved);
+    cursor_.message.prefetch(cursor_.at + header->length);
+    built = build_next(stash, header->length, starved);
     if (starved) return nullptr;
     cursor_.at += header->length;
     ++cursor_.frames;
@@ -210,7 +209,7 @@ rte_mbuf* NetChannel::next_frame(bool& starved) noexcept {
   return built;
 }
 
-rte_mbuf* NetChannel::build_next(uint32_t length, bool& starved) noexcept {
+rte_mbuf* NetChannel::build_next(FrameStash& stash, uint32_t length, bool& starved) noexcept {
   Statistics& statistics = owner_.statistics_;
   Send& send = *cursor_.send;
   SentFrame frame;
@@ -219,7 +218,8 @@ rte_mbuf* NetChannel::build_next(uint32_t length, bool& starved) noexcept {
     return nullptr;
   }
   BuildError error = BuildError::kBadFrame;
-  rte_mbuf* built = build_frame(owner_.pool_, cursor_.message, frame, send.shared, error);
+  rte_mbuf* built =
+      build_frame(stash, cursor_.message, frame, {send.shared, send.references_used}, error);
   if (built != nullptr) {
     statistics.frames_sent.add();
     statistics.bytes_sent.add(built->pkt_len);
@@ -238,8 +238,14 @@ void NetChannel::fail_send(Send& send, GuestError why) noexcept {
   send.status = status::kInvalidRndisPacket;
 }
 
+// Gives back the references that no frame took.
+bool NetChannel::drop_references(Send& send) noexcept {
+  const auto left = static_cast<int16_t>(kReferences - send.references_used);
+  return rte_mbuf_ext_refcnt_update(&send.shared, static_cast<int16_t>(-left)) == 0;
+}
+
 void NetChannel::release(Send& send) noexcept {
-  if (rte_mbuf_ext_refcnt_update(&send.shared, -1) == 0) ended(send);
+  if (drop_references(send)) ended(send);
 }
 
 // No frame refers to the packet's memory any more.
@@ -284,7 +290,7 @@ void NetChannel::close() noexcept {
   if (cursor_.send != nullptr) {
     Send& send = *cursor_.send;
     cursor_ = {};
-    if (rte_mbuf_ext_refcnt_update(&send.shared, -1) == 0) --sends_out_;
+    if (drop_references(send)) --sends_out_;
   }
   if (sends_out_ == 0) owner_.forget(*this);
 }

@@ -16,6 +16,7 @@
 #include <memory>
 #include <vector>
 
+#include "netvsp/frame_stash.h"
 #include "netvsp/gathered.h"
 #include "netvsp/limits.h"
 #include "netvsp/nvsp_protocol.h"
@@ -61,8 +62,13 @@ class NetChannel {
   void return_sections() noexcept;
 
  private:
+  // A packet's references are made at once, more than it can need: one locked instruction at its
+  // end, and not one for each piece of a frame.
+  static constexpr uint16_t kReferences = 0x4000;
+  static_assert(kMaxFramesPerSend * (kMaxSendPieces + kMaxExtraPieces) < kReferences);
   struct Send {
     rte_mbuf_ext_shared_info shared;
+    uint32_t references_used = 0;  // of those in `shared`: by pieces of frames
     NetChannel* owner = nullptr;
     uint64_t transaction_id = 0;
     uint32_t status = 0;
@@ -97,9 +103,10 @@ class NetChannel {
   void take_control(Send& send) noexcept;
   void take_completion(const vmbus::Packet& packet) noexcept;
 
-  rte_mbuf* next_frame(bool& starved) noexcept;
-  rte_mbuf* build_next(uint32_t length, bool& starved) noexcept;
+  rte_mbuf* next_frame(FrameStash& stash, bool& starved) noexcept;
+  rte_mbuf* build_next(FrameStash& stash, uint32_t length, bool& starved) noexcept;
   void fail_send(Send& send, GuestError why) noexcept;
+  static bool drop_references(Send& send) noexcept;
   void release(Send& send) noexcept;
   void ended(Send& send) noexcept;
   bool try_answer(Send& send) noexcept;

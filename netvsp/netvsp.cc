@@ -73,7 +73,7 @@ void Adapter::close(vmbus::Channel& channel) noexcept {
 void Adapter::gpadl_torn_down(vmbus::Channel& channel, uint32_t handle) noexcept {
   static_cast<void>(channel);
   if (receive_buffer_ && handle == receive_gpadl_) drop_receive_buffer();
-  if (handle == send_gpadl_) send_buffer_ = nullptr;
+  if (handle == send_gpadl_) send_buffer_.reset();
 }
 
 void Adapter::forget(NetChannel& channel) noexcept {
@@ -84,7 +84,7 @@ void Adapter::forget(NetChannel& channel) noexcept {
 void Adapter::reset() noexcept {
   state_ = State::kStart;
   drop_receive_buffer();
-  send_buffer_ = nullptr;
+  send_buffer_.reset();
   answers_.clear();
   control_.reset();
 }
@@ -126,7 +126,7 @@ void Adapter::nvsp_message(NetChannel& channel, const Message& message, uint64_t
       agreed ? drop_receive_buffer() : bad_state();
       break;
     case message_type::kRevokeSendBuffer:
-      if (agreed) send_buffer_ = nullptr;
+      if (agreed) send_buffer_.reset();
       break;
     case message_type::kSubChannel:
       answer = allocate_sub_channels(channel, body_of<SubChannelRequest>(message));
@@ -201,10 +201,10 @@ Message Adapter::take_send_buffer(NetChannel& channel, const SendBuffer& buffer)
   SendBufferComplete complete{};
   complete.status = status::kFailure;
   const vmbus::Gpadl* gpadl = channel.channel().find_gpadl(buffer.gpadl);
-  const bool fits = gpadl != nullptr && gpadl->byte_count >= kMinBufferBytes &&
-                    gpadl->byte_count <= kMaxBufferBytes;
-  if (channel.is_primary() && receive_buffer_ && fits) {
-    send_buffer_ = gpadl;
+  auto sections =
+      gpadl == nullptr ? std::nullopt : SendSections::map(channel.channel().memory(), *gpadl);
+  if (channel.is_primary() && receive_buffer_ && sections) {
+    send_buffer_ = std::move(sections);
     send_gpadl_ = buffer.gpadl;
     state_ = State::kReady;
     complete.status = status::kSuccess;

@@ -13,6 +13,7 @@
 #include "netvsp/control.h"
 #include "netvsp/nvsp_protocol.h"
 #include "netvsp/receive_buffer.h"
+#include "netvsp/send_sections.h"
 #include "netvsp/statistics.h"
 #include "vmbus/device.h"
 #include "vswitch/switch_port.h"
@@ -90,7 +91,7 @@ class Adapter final : public vmbus::Device, public vswitch::SwitchPort {
   std::optional<ReceiveBuffer> receive_buffer_;
   uint16_t receive_buffer_id_ = 0;
   uint32_t receive_gpadl_ = 0;
-  const vmbus::Gpadl* send_buffer_ = nullptr;
+  std::optional<SendSections> send_buffer_;
   uint32_t send_gpadl_ = 0;
 
   std::vector<std::unique_ptr<NetChannel>> channels_;

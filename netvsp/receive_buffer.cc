@@ -1,17 +1,10 @@
 #include "netvsp/receive_buffer.h"
 
 #include <algorithm>
-#include <cstring>
 
 #include "netvsp/limits.h"
 
 namespace viridian::netvsp {
-namespace {
-
-constexpr uint32_t kPageBytes = 4096;
-
-}  // namespace
-
 std::optional<ReceiveBuffer> ReceiveBuffer::map(const GuestMemory& memory,
                                                 const vmbus::Gpadl& gpadl, uint32_t section_bytes) {
   if (gpadl.byte_count < kMinBufferBytes || gpadl.byte_count > kMaxBufferBytes) return {};
@@ -53,9 +46,8 @@ void ReceiveBuffer::give_back(uint32_t first) noexcept {
   }
 }
 
-void ReceiveBuffer::write(uint32_t section, uint32_t at,
-                          std::span<const std::byte> from) const noexcept {
-  uint32_t position = first_offset_ + offset(section) + at;
+// `position` counts from the start of the first page.
+void ReceiveBuffer::write_pages(uint32_t position, std::span<const std::byte> from) const noexcept {
   while (!from.empty()) {
     const uint32_t in_page = position % kPageBytes;
     const size_t piece = std::min<size_t>(from.size(), kPageBytes - in_page);

@@ -6,6 +6,7 @@
 #pragma once
 
 #include <cstdint>
+#include <cstring>
 #include <optional>
 #include <span>
 #include <vector>
@@ -31,6 +32,13 @@ class ReceiveBuffer {
 
   // Takes a section, or kNone. They form lists through next().
   uint32_t take() noexcept;
+  // That the section which is taken next will be written soon.
+  void prefetch() const noexcept {
+    const std::byte* at = free_ == kNone ? nullptr : flat(free_, 1);
+    if (at == nullptr) return;
+    __builtin_prefetch(at, 1);
+    __builtin_prefetch(at + 64, 1);
+  }
   // Gives back the list that starts with `first`.
   void give_back(uint32_t first) noexcept;
   uint32_t& next(uint32_t section) noexcept { return next_[section]; }
@@ -38,10 +46,24 @@ class ReceiveBuffer {
   uint32_t offset(uint32_t section) const noexcept { return section * section_bytes_; }
 
   // Copies `from` to `at` of the section; REQUIRES: it fits.
-  void write(uint32_t section, uint32_t at, std::span<const std::byte> from) const noexcept;
+  void write(uint32_t section, uint32_t at, std::span<const std::byte> from) const noexcept {
+    const uint32_t position = first_offset_ + offset(section) + at;
+    const uint32_t in_page = position % kPageBytes;
+    if (from.size() > kPageBytes - in_page) return write_pages(position, from);
+    std::memcpy(pages_[position / kPageBytes] + in_page, from.data(), from.size());
+  }
+  // The first `bytes` of a section, if they are one run of memory; else null.
+  std::byte* flat(uint32_t section, uint32_t bytes) const noexcept {
+    const uint32_t position = first_offset_ + offset(section);
+    const uint32_t in_page = position % kPageBytes;
+    return bytes <= kPageBytes - in_page ? pages_[position / kPageBytes] + in_page : nullptr;
+  }
 
  private:
+  static constexpr uint32_t kPageBytes = 4096;
+
   ReceiveBuffer() = default;
+  void write_pages(uint32_t position, std::span<const std::byte> from) const noexcept;
 
   std::vector<std::byte*> pages_;
   uint32_t first_offset_ = 0;  // of the buffer in its first page

@@ -10,15 +10,12 @@
 
 #include "netvsp/limits.h"
 #include "netvsp/rndis_protocol.h"
-#include "vswitch/frame.h"
 
 namespace viridian::netvsp {
 namespace {
 
 using vswitch::kEthernetHeaderBytes;
 using vswitch::kMaxFrameBytes;
-
-constexpr uint32_t kMaxPieceBytes = 32768;  // of an attached buffer, whose length has 16 bits
 
 void take_value(uint32_t type, uint32_t value, SentFrame& frame) noexcept {
   if (type == info_type::kChecksum) frame.checksum = value;
@@ -173,14 +170,14 @@ bool set_offloads(rte_mbuf& head, const SentFrame& frame) noexcept {
   return true;
 }
 
-bool attach(rte_mempool* pool, rte_mbuf& head, rte_mbuf*& last, std::span<std::byte> piece,
-            rte_mbuf_ext_shared_info& shared) noexcept {
+bool attach(FrameStash& stash, rte_mbuf& head, rte_mbuf*& last, std::span<std::byte> piece,
+            PageReferences pages) noexcept {
   while (!piece.empty()) {
-    rte_mbuf* segment = rte_pktmbuf_alloc(pool);
+    rte_mbuf* segment = stash.take();
     if (segment == nullptr) return false;
     const auto length = static_cast<uint16_t>(std::min<size_t>(piece.size(), kMaxPieceBytes));
-    rte_mbuf_ext_refcnt_update(&shared, 1);
-    rte_pktmbuf_attach_extbuf(segment, piece.data(), 0, length, &shared);
+    ++pages.used;
+    rte_pktmbuf_attach_extbuf(segment, piece.data(), 0, length, &pages.shared);
     segment->data_len = length;
     segment->pkt_len = length;
     last->next = segment;
@@ -221,10 +218,10 @@ std::optional<GuestError> parse_packet(const Gathered& message, uint64_t at, uin
   return {};
 }
 
-rte_mbuf* build_frame(rte_mempool* pool, const Gathered& message, const SentFrame& frame,
-                      rte_mbuf_ext_shared_info& shared, BuildError& error) noexcept {
+rte_mbuf* build_frame(FrameStash& stash, const Gathered& message, const SentFrame& frame,
+                      PageReferences pages, BuildError& error) noexcept {
   error = BuildError::kNoMemory;
-  rte_mbuf* head = rte_pktmbuf_alloc(pool);
+  rte_mbuf* head = stash.take();
   if (head == nullptr) return nullptr;
   const uint32_t copied = frame.data_length <= kSmallFrameBytes ? frame.data_length : kHeaderBytes;
   auto* room = static_cast<std::byte*>(
@@ -234,7 +231,7 @@ rte_mbuf* build_frame(rte_mempool* pool, const Gathered& message, const SentFram
   if (good && copied < frame.data_length) {
     good = message.for_each(
         frame.data_at + copied, frame.data_length - copied,
-        [&](std::span<std::byte> piece) { return attach(pool, *head, last, piece, shared); });
+        [&](std::span<std::byte> piece) { return attach(stash, *head, last, piece, pages); });
   }
   if (good) {
     error = BuildError::kBadFrame;

@@ -10,8 +10,10 @@
 #include <cstdint>
 #include <optional>
 
+#include "netvsp/frame_stash.h"
 #include "netvsp/gathered.h"
 #include "netvsp/statistics.h"
+#include "vswitch/frame.h"
 
 namespace viridian::netvsp {
 
@@ -29,9 +31,17 @@ std::optional<GuestError> parse_packet(const Gathered& message, uint64_t at, uin
 
 enum class BuildError : uint8_t { kNoMemory, kBadFrame };
 
-// The frame as an mbuf of `pool`, or null with the reason in `error`, which says nothing else.
-// Payload that is attached takes a reference of `shared` for each piece.
-rte_mbuf* build_frame(rte_mempool* pool, const Gathered& message, const SentFrame& frame,
-                      rte_mbuf_ext_shared_info& shared, BuildError& error) noexcept;
+// What keeps the guest's pages: pieces that are attached take references which are there already,
+// and count them. At most one for each piece of the message and kMaxExtraPieces for each frame.
+struct PageReferences {
+  rte_mbuf_ext_shared_info& shared;
+  uint32_t& used;
+};
+constexpr uint32_t kMaxPieceBytes = 32768;  // of an attached buffer, whose length has 16 bits
+constexpr uint32_t kMaxExtraPieces = vswitch::kMaxFrameBytes / kMaxPieceBytes + 1;
+
+// The frame as an mbuf, or null with the reason in `error`, which says nothing else.
+rte_mbuf* build_frame(FrameStash& stash, const Gathered& message, const SentFrame& frame,
+                      PageReferences pages, BuildError& error) noexcept;
 
 }  // namespace viridian::netvsp

@@ -45,9 +45,12 @@ NetChannel::Kind NetChannel::kind_of(const vmbus::Packet& packet, Message& messa
     errors.count(GuestError::kShortMessage);
     return Kind::kBad;
   }
-  message = {};
-  const size_t length = std::min(packet.payload.size(), sizeof(message));
-  std::memcpy(&message, packet.payload.data(), length);
+  if (const auto whole = read_wire<Message>(packet.payload)) {
+    message = *whole;
+  } else {
+    message = {};
+    std::memcpy(&message, packet.payload.data(), packet.payload.size());
+  }
   if (message.type.get() != message_type::kSendRndisPacket) return Kind::kNvsp;
   const uint32_t channel_type = body_of<RndisPacketMessage>(message).channel_type;
   return channel_type == kChannelData ? Kind::kFrames : Kind::kControl;

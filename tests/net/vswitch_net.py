@@ -7,8 +7,10 @@ are ports of an external switch. Exits with 77 where that is not possible.
 import json
 import os
 import pathlib
+import random
 import re
 import shutil
+import socket
 import subprocess
 import sys
 import tempfile
@@ -168,6 +170,80 @@ def tcp_keeps_its_offloads(net):
     assert size > 3000, size  # larger than any frame on a wire here: it was not cut
 
 
+ECHO = """
+import socket, threading
+def serve(listener):
+    while True:
+        peer = listener.accept()[0]
+        peer.settimeout(10)
+        data = bytearray()
+        try:
+            while len(data) < SIZE:
+                data += peer.recv(1 << 20)
+            peer.sendall(data)
+        except OSError:
+            pass
+        peer.close()
+for family, address in ((socket.AF_INET, "0.0.0.0"), (socket.AF_INET6, "::")):
+    listener = socket.socket(family)
+    if family == socket.AF_INET6:
+        listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+    listener.bind((address, 7))
+    listener.listen()
+    threading.Thread(target=serve, args=(listener,)).start()
+print(flush=True)
+"""
+
+
+def every_mix_of_offloads_carries_tcp(net):
+    if not shutil.which("ethtool"):
+        sys.exit(SKIPPED)
+    net.vswitch("add-port", "lan", "second", "type=tap", "interface=near1")
+    run("ip", "link", "set", "near1", "netns", FAR)
+    run("ip", "-n", FAR, "link", "set", "near1", "up")
+    for last, ip, interface in ((1, ["ip"], "near0"), (2, ["ip", "-n", FAR], "near1")):
+        run(*ip, "addr", "add", f"10.78.0.{last}/24", "dev", interface)
+        run(*ip, "addr", "add", f"fd78::{last}/64", "dev", interface, "nodad")
+    payload = random.Random(1).randbytes(200_000)
+    echo = subprocess.Popen(["ip", "netns", "exec", FAR, sys.executable, "-c",
+                             ECHO.replace("SIZE", str(len(payload)))], stdout=subprocess.PIPE)
+    echo.stdout.readline()
+    features = ("tx", "tso", "gro", "rx")
+
+    def set_features(prefix, interface, mix):
+        words = []
+        for i, name in enumerate(features):
+            words += [name, "on" if mix >> i & 1 else "off"]
+        # What an interface has fixed stays as it is.
+        run(*prefix, "ethtool", "-K", interface, *words, check=False)
+
+    def echoed(family, address):
+        with socket.socket(family) as client:
+            client.settimeout(10)
+            client.connect((address, 7))
+            client.sendall(payload)
+            data = bytearray()
+            while more := client.recv(1 << 20):
+                data += more
+            return data == payload
+
+    try:
+        for near in range(16):
+            set_features([], "near0", near)
+            shown = run("ethtool", "-k", "near0").stdout
+            # Without checksums there is no segmentation.
+            tso = "on" if near & 3 == 3 else "off"
+            assert f"tcp-segmentation-offload: {tso}" in shown, (near, shown)
+            for far in range(16):
+                set_features(["ip", "netns", "exec", FAR], "near1", far)
+                for family, address in ((socket.AF_INET, "10.78.0.2"),
+                                        (socket.AF_INET6, "fd78::2")):
+                    assert echoed(family, address), (near, far, address)
+    finally:
+        echo.kill()
+        echo.wait()
+
+
 def wrong_input_is_one_line(net):
     def refused(text, *words):
         done = net.vswitch(*words, check=False)
@@ -206,7 +282,8 @@ def idle_switch_sleeps(net):
 
 
 CASES = [frames_pass_from_host_to_namespace, capture_opens_in_tcpdump, live_changes_take_effect,
-         ports_come_and_go_without_loss, tcp_keeps_its_offloads, wrong_input_is_one_line,
+         ports_come_and_go_without_loss, tcp_keeps_its_offloads,
+         every_mix_of_offloads_carries_tcp, wrong_input_is_one_line,
          idle_switch_sleeps]
 
 

@@ -209,6 +209,7 @@ Result<void> SwitchHost::open_devices(Plan& plan) {
       addition.heir_of = heritage->port;
       continue;
     }
+    closer_.wait_for(device);
     auto opened = open_device(worker_.reactor(), pool_, device);
     if (!opened) {
       return with_context(fmt::format("port {}/{}", addition.at->settings.name,
@@ -270,8 +271,13 @@ Result<void> SwitchHost::carry_out(Plan& plan) {
   return {};
 }
 
-// The lists become what was carried out; what left is destroyed here, on the control's thread.
+// The lists become what was carried out; what left is destroyed here, on the control's thread, but
+// for interfaces: the kernel takes its time for them.
 void SwitchHost::forget(Plan& plan) {
+  for (const Plan::Removal& removal : plan.removals) {
+    if (removal.port->config.device.kind == DeviceKind::kTap && removal.port->own)
+      closer_.close(std::move(removal.port->own), removal.port->config.device);
+  }
   for (const Plan::Removal& removal : plan.removals)
     std::erase_if(removal.at->ports, [&](const auto& port) { return port.get() == removal.port; });
   for (const Switch* old : plan.old_switches)

@@ -16,6 +16,7 @@
 
 #include "io/reactor_thread.h"
 #include "vswitch/control/config.h"
+#include "vswitch/control/device_closer.h"
 #include "vswitch/virtual_switch.h"
 
 namespace viridian::vswitch {
@@ -87,6 +88,7 @@ class SwitchHost {
   rte_mempool* pool_;
   std::optional<DpdkThread> registration_;  // of the worker
   std::vector<std::unique_ptr<Switch>> switches_;
+  DeviceCloser closer_;
 };
 
 }  // namespace viridian::vswitch

@@ -57,6 +57,14 @@ class File {
 
   virtual void submit(FileRequest& request) noexcept = 0;
 
+  // Reads or writes all of `data` in one operation of the kernel, without a FileRequest: its
+  // result, which may be a short count or -errno, is `completion`'s, and up to its owner. False:
+  // not this data, or not this file; then nothing has been started.
+  virtual bool start_plain(Completion& /*completion*/, FileOp /*op*/, uint64_t /*offset*/,
+                           std::span<const iovec> /*data*/) noexcept {
+    return false;
+  }
+
   // The control path: blocks, takes any offset, and must not meet requests on the same bytes.
   virtual Result<uint64_t> size() const = 0;
   // Returns how many bytes there were: less than asked only at the end of the file.

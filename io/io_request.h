@@ -43,6 +43,10 @@ struct IoRequest : Completion {
   uint64_t sector_count = 0;    // for every op but kFlush; for data it must match `data`
   std::span<const iovec> data;  // for kRead and kWrite
   Done done = nullptr;          // once, on the disk's reactor, never inside submit()
+
+  // The disk's own notes while the request is with it.
+  class BlockDevice* disk = nullptr;
+  uint32_t period = 0;
 };
 
 }  // namespace viridian::io

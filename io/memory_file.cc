@@ -104,6 +104,43 @@ void MemoryFile::submit(FileRequest& request) noexcept {
   reactor_.defer(pump_);
 }
 
+bool MemoryFile::start_plain(Completion& completion, FileOp op, uint64_t offset,
+                             std::span<const iovec> data) noexcept {
+  uint64_t bytes = 0;
+  for (const iovec& part : data)
+    bytes += part.iov_len;
+  if (random_) {
+    const unsigned luck = (*random_)() % 4;
+    if (luck == 0) return false;
+    if (luck == 1) bytes = (*random_)() % (bytes / kUnit + 1) * kUnit;
+  }
+  auto* plain = new Plain;  // as everything here: for tests
+  plain->completion = &completion;
+  plain->parts.assign(data.begin(), data.end());
+  plain->op = op;
+  plain->offset = offset;
+  plain->length = bytes;
+  plain->data = plain->parts;
+  plain->done = [](FileRequest& request) noexcept {
+    const std::unique_ptr<Plain> self(&static_cast<Plain&>(request));
+    self->completion->result = self->error != 0 ? -self->error : static_cast<int>(self->length);
+    self->completion->run(*self->completion);
+  };
+  if (is_holding_) {
+    held_.push_back(plain);
+  } else {
+    submit(*plain);
+  }
+  return true;
+}
+
+void MemoryFile::release_plain(size_t count) {
+  for (; count > 0 && !held_.empty(); --count) {
+    submit(*held_.front());
+    held_.pop_front();
+  }
+}
+
 int MemoryFile::fault_of(const FileRequest& request) {
   if (fault_ && fault_->op == request.op) {
     if (fault_->passing > 0) {

@@ -2,6 +2,7 @@
 // chosen operations, and can complete requests out of order.
 #pragma once
 
+#include <deque>
 #include <optional>
 #include <random>
 #include <vector>
@@ -21,6 +22,8 @@ class MemoryFile final : public File {
   MemoryFile(Reactor& reactor, std::string name, UniqueFd fd, bool read_only = false);
 
   void submit(FileRequest& request) noexcept override;
+  bool start_plain(Completion& completion, FileOp op, uint64_t offset,
+                   std::span<const iovec> data) noexcept override;
   Result<uint64_t> size() const override { return size_bytes(); }
   Result<size_t> read_at(uint64_t offset, std::span<std::byte> into) const override;
   Result<void> write_at(uint64_t offset, std::span<const std::byte> from) override;
@@ -36,7 +39,8 @@ class MemoryFile final : public File {
   // From now on what is done to the file is told to `log`, as done to file `number`.
   void record(ChangeLog* log, uint32_t number = 0) { log_ = log, number_ = number; }
 
-  // From now on requests are carried out and end in an order that depends on `seed`.
+  // From now on requests are carried out and end in an order that depends on `seed`, as does which
+  // plain transfers are refused, or cut short.
   void shuffle(unsigned seed) { random_.emplace(seed); }
 
   // The requests of kind `op` fail with `error` after the next `passing` of them, `count` times.
@@ -44,6 +48,10 @@ class MemoryFile final : public File {
     fault_ = {op, error, passing, count};
   }
   void stop_failing() { fault_.reset(); }
+  // From now on plain transfers wait, before they are carried out, until release_plain().
+  void hold_plain() { is_holding_ = true; }
+  // Lets the oldest `count` of them go on.
+  void release_plain(size_t count);
   // Writes that would make the file larger than this end with ENOSPC.
   void limit_size(uint64_t size_bytes) { size_limit_ = size_bytes; }
 
@@ -63,6 +71,11 @@ class MemoryFile final : public File {
   struct Pump : Completion {
     MemoryFile* file = nullptr;
   };
+  // Deletes itself when it has ended.
+  struct Plain : FileRequest {
+    Completion* completion = nullptr;
+    std::vector<iovec> parts;
+  };
 
   void run_pending() noexcept;
   void carry_out(const Pending& pending);
@@ -79,6 +92,8 @@ class MemoryFile final : public File {
   bool pump_armed_ = false;
   Pump pump_;
   std::vector<Pending> pending_;
+  bool is_holding_ = false;
+  std::deque<Plain*> held_;
   ChangeLog* log_ = nullptr;
   uint32_t number_ = 0;
   std::optional<std::minstd_rand> random_;

@@ -64,6 +64,8 @@ Result<void> UringFile::set_up(CacheMode cache) {
     return fail_errno(name_, errno);
   }
   if (!direct_) return {};
+  plain_address_mask_ = memory_alignment_ - 1;
+  plain_length_mask_ = kUnit - 1;
   bounce_memory_.reset(
       static_cast<std::byte*>(std::aligned_alloc(kBounceAlignment, kBounceCount * kBounceBytes)));
   if (!bounce_memory_) return fail_errno(name_, ENOMEM);
@@ -114,6 +116,31 @@ void UringFile::submit(FileRequest& request) noexcept {
     return;
   }
   start_round(request, false);
+}
+
+bool UringFile::start_plain(Completion& completion, FileOp op, uint64_t offset,
+                            std::span<const iovec> data) noexcept {
+  if (data.empty() || data.size() > kMaxIovecs) return false;
+  uint64_t bits = 0;  // of every address and length
+  uint64_t bytes = 0;
+  for (const iovec& part : data) {
+    // As in needs_bounce(): an address as a number.
+    bits |= (reinterpret_cast<uintptr_t>(part.iov_base) & plain_address_mask_) |
+            (part.iov_len & plain_length_mask_);
+    bytes += part.iov_len;
+  }
+  if (bits != 0 || bytes > kMaxRoundBytes) return false;
+  const bool is_read = op == FileOp::kRead;
+  reactor_.start(completion, [&](io_uring_sqe* sqe) {
+    if (data.size() == 1) {
+      io_uring_prep_rw(is_read ? IORING_OP_READ : IORING_OP_WRITE, sqe, fd_.get(), data[0].iov_base,
+                       static_cast<unsigned>(bytes), offset);
+    } else {
+      io_uring_prep_rw(is_read ? IORING_OP_READV : IORING_OP_WRITEV, sqe, fd_.get(), data.data(),
+                       static_cast<unsigned>(data.size()), offset);
+    }
+  });
+  return true;
 }
 
 // The next piece of the request's memory. The whole of it is passed as it is; what is left of it

@@ -39,6 +39,8 @@ class UringFile final : public File {
                                                   const FileOptions& options);
 
   void submit(FileRequest& request) noexcept override;
+  bool start_plain(Completion& completion, FileOp op, uint64_t offset,
+                   std::span<const iovec> data) noexcept override;
   Result<uint64_t> size() const override;
   Result<size_t> read_at(uint64_t offset, std::span<std::byte> into) const override;
   Result<void> write_at(uint64_t offset, std::span<const std::byte> from) override;
@@ -83,6 +85,8 @@ class UringFile final : public File {
   bool direct_ = false;
   bool can_punch_ = true;
   uint32_t memory_alignment_ = 1;
+  uint64_t plain_address_mask_ = 0;  // bits that no address and no length
+  uint64_t plain_length_mask_ = 0;   // of a plain transfer's memory may have
   struct stat status_ = {};
   std::unique_ptr<std::byte[], FreeMemory> bounce_memory_;
   std::vector<std::byte*> free_bounces_;

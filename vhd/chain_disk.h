@@ -1,7 +1,8 @@
 // A disk of any kind that this library reads: a raw file or device, a fixed, a dynamic or a
 // differencing VHD with its parents. The first layer is the one that is written.
 //
-// A request becomes an Operation, which walks over its sectors and starts a Fragment for each piece
+// A request that lies in one place of one file goes there as it is (plain_path.cc). Any other
+// becomes an Operation, which walks over its sectors and starts a Fragment for each piece
 // that lies in one place of one file. What is missing makes it wait on a list, in order: an
 // operation or a fragment from the fixed pools, a sector of bitmap, space for a new block. The
 // read path neither allocates nor locks. Bound to one reactor, with all its files; destroyed when
@@ -20,6 +21,7 @@
 #include "vhd/limits.h"
 #include "vhd/lock.h"
 #include "vhd/operation.h"
+#include "vhd/plain_requests.h"
 
 namespace viridian::vhd {
 
@@ -89,12 +91,17 @@ class ChainDisk final : public io::BlockDevice, Allocator::Owner, Committer::Own
   Result<void> prepare_for_writing(const Image& image);
   void index_first_layers(std::span<const Part> parts);
 
+  // plain_path.cc
+  bool start_plain(io::IoRequest& request) noexcept;
+  void end_plain(io::IoRequest& request) noexcept;
+
   // closing.cc
   void arm_timer() noexcept;
   void cancel_timer() noexcept;
   void on_timer() noexcept;
 
   // chain_disk.cc: operations and what they wait for.
+  void start_or_wait(io::IoRequest& request) noexcept;
   void start(io::IoRequest& request, Operation& operation) noexcept;
   void advance(Operation& operation) noexcept;
   void maybe_finish(Operation& operation) noexcept;
@@ -115,8 +122,11 @@ class ChainDisk final : public io::BlockDevice, Allocator::Owner, Committer::Own
   void on_space(int error) noexcept override;
   void on_sync_failed() noexcept override { committer_->note_failed_sync(); }
   uint64_t oldest_operation() const noexcept override;
-  void begin_grace() noexcept override { grace_.begin_period(); }
-  bool grace_is_over() noexcept override { return grace_.is_over(); }
+  void begin_grace() noexcept override {
+    plain_.begin_period();
+    grace_.begin_period();
+  }
+  bool grace_is_over() noexcept override { return plain_.is_over() && grace_.is_over(); }
   void on_committed(Operation& operation, io::IoStatus status) noexcept override;
   void on_commit_end(io::IoStatus status) noexcept override;
   uint64_t next_sequence() const noexcept override { return next_sequence_; }
@@ -165,6 +175,7 @@ class ChainDisk final : public io::BlockDevice, Allocator::Owner, Committer::Own
   std::atomic<bool> view_wrote_{false};
   OwnCompletion pump_;
   OwnCompletion grace_ended_;
+  PlainRequests plain_;
   Grace grace_;
   Timer timer_;
   OwnCompletion timer_cancel_;

@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 #include <sys/stat.h>
 
+#include <array>
 #include <fstream>
 #include <numeric>
 #include <random>
@@ -97,6 +98,32 @@ TEST_P(UringFileTest, BytesBehindTheEndReadAsZeroes) {
   std::fill(read.begin(), read.end(), std::byte{0xFF});
   ASSERT_EQ(sync.transfer(FileOp::kRead, 1 << 20, read), 0);
   EXPECT_EQ(std::count(read.begin(), read.end(), std::byte{0}), 4096);
+}
+
+TEST_P(UringFileTest, PlainTransferIsOneOperationOfTheKernel) {
+  struct Wait : Completion {
+    bool ended = false;
+  } wait;
+  wait.run = [](Completion& self) noexcept { static_cast<Wait&>(self).ended = true; };
+  auto file = open();
+  const auto run = [&](FileOp op, uint64_t offset, std::span<const iovec> data) {
+    wait.ended = false;
+    if (!file->start_plain(wait, op, offset, data)) return -1;
+    reactor_->run_until([&] { return wait.ended; });
+    return wait.result;
+  };
+  alignas(4096) std::array<std::byte, 8192> memory;
+  const auto wanted = pattern(memory.size(), 3);
+  std::copy(wanted.begin(), wanted.end(), memory.begin());
+  const iovec all = {memory.data(), 8192}, odd = {memory.data() + 1, 512};
+  const std::array<iovec, 2> halves = {{{memory.data() + 4096, 4096}, {memory.data(), 4096}}};
+  EXPECT_EQ(run(FileOp::kWrite, 512, {&all, 1}), 8192);
+  EXPECT_EQ(run(FileOp::kRead, 512, halves), 8192);
+  EXPECT_TRUE(std::equal(wanted.begin(), wanted.begin() + 4096, memory.begin() + 4096));
+  EXPECT_TRUE(std::equal(wanted.begin() + 4096, wanted.end(), memory.begin()));
+  EXPECT_EQ(run(FileOp::kRead, 512 + 4096, {&all, 1}), 4096) << "the end of the file";
+  EXPECT_EQ(run(FileOp::kRead, 512, {}), -1);
+  EXPECT_EQ(run(FileOp::kRead, 512, {&odd, 1}), file->direct() ? -1 : 512);
 }
 
 TEST_P(UringFileTest, ZeroedRangeReadsAsZeroesAndNeighboursStay) {

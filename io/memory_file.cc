@@ -114,7 +114,7 @@ bool MemoryFile::start_plain(Completion& completion, FileOp op, uint64_t offset,
     if (luck == 0) return false;
     if (luck == 1) bytes = (*random_)() % (bytes / kUnit + 1) * kUnit;
   }
-  auto* plain = new Plain;  // as everything here: for tests
+  auto plain = std::make_unique<Plain>();  // as everything here: for tests
   plain->completion = &completion;
   plain->parts.assign(data.begin(), data.end());
   plain->op = op;
@@ -127,9 +127,9 @@ bool MemoryFile::start_plain(Completion& completion, FileOp op, uint64_t offset,
     self->completion->run(*self->completion);
   };
   if (is_holding_) {
-    held_.push_back(plain);
+    held_.push_back(plain.release());
   } else {
-    submit(*plain);
+    submit(*plain.release());
   }
   return true;
 }

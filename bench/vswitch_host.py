@@ -174,9 +174,10 @@ def changes(switch, report, count):
     pings = subprocess.Popen(["ip", "netns", "exec", NEAR, "ping", "-n", "-q", "-i", "0.001", "-c",
                               str(count * 40), SIDES[FAR]], stdout=subprocess.PIPE, text=True)
     added, removed = [], []
-    for _ in range(count):
+    for i in range(count):
         for name, times, request in (
-                ("add_port", added, {"port": {"name": "x", "type": "tap", "interface": "vbx"}}),
+                ("add_port", added,
+                 {"port": {"name": "x", "type": "tap", "interface": f"vbx{i}"}}),
                 ("remove_port", removed, {"port": "x"})):
             start = time.perf_counter()
             switch.ask(command=name, switch="lan", **request)

@@ -49,13 +49,13 @@ class Gathered {
 
   template <WireStruct T>
   std::optional<T> read(uint64_t at) const noexcept {
-    T value;
-    // Most lie in one piece: then the copy has a constant length.
+    // Into its place at once, and with a constant length where it lies in one piece, as most do.
+    std::optional<T> value(std::in_place);
     if (const std::byte* from = flat(at, sizeof(T)); from != nullptr) {
-      std::memcpy(&value, from, sizeof(T));
-      return value;
+      std::memcpy(&*value, from, sizeof(T));
+    } else if (!copy(at, std::as_writable_bytes(std::span(&*value, 1)))) {
+      value.reset();
     }
-    if (!copy(at, std::as_writable_bytes(std::span(&value, 1)))) return std::nullopt;
     return value;
   }
 

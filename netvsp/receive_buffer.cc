@@ -51,7 +51,7 @@ void ReceiveBuffer::write_pages(uint32_t position, std::span<const std::byte> fr
   while (!from.empty()) {
     const uint32_t in_page = position % kPageBytes;
     const size_t piece = std::min<size_t>(from.size(), kPageBytes - in_page);
-    std::memcpy(pages_[position / kPageBytes] + in_page, from.data(), piece);
+    rte_memcpy(pages_[position / kPageBytes] + in_page, from.data(), piece);
     from = from.subspan(piece);
     position += static_cast<uint32_t>(piece);
   }

@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cstring>
 
 #include "netvsp/limits.h"
 #include "netvsp/rndis_protocol.h"
@@ -25,13 +26,14 @@ void take_value(uint32_t type, uint32_t value, SentFrame& frame) noexcept {
 
 bool parse_info(std::span<const std::byte> info, SentFrame& frame) noexcept {
   while (!info.empty()) {
-    const auto element = read_wire<PacketInfo>(info);
-    if (!element) return false;
-    const uint32_t size = element->size;
-    if (size < sizeof(PacketInfo) || size % 4 != 0 || size > info.size()) return false;
-    const auto value = read_wire<le32>(info.first(size), element->offset);
-    if (element->offset < sizeof(PacketInfo) || !value) return false;
-    take_value(element->type, *value, frame);
+    PacketInfo element;  // in place: an optional of it would be copied several times
+    if (info.size() < sizeof(element)) return false;
+    std::memcpy(&element, info.data(), sizeof(element));
+    const uint32_t size = element.size;
+    if (size < sizeof(element) || size % 4 != 0 || size > info.size()) return false;
+    const auto value = read_wire<le32>(info.first(size), element.offset);
+    if (element.offset < sizeof(element) || !value) return false;
+    take_value(element.type, *value, frame);
     info = info.subspan(size);
   }
   return true;

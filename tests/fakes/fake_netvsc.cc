@@ -84,10 +84,12 @@ std::optional<InitComplete> FakeNetvsc::init(uint32_t version) {
   return body_of<InitComplete>(*answer);
 }
 
-ReceiveBufferComplete FakeNetvsc::give_receive_buffer(uint32_t pages) {
+ReceiveBufferComplete FakeNetvsc::give_receive_buffer(uint32_t pages, uint32_t offset) {
   receive_pfns_ = guest_.alloc_pages(pages, vmbus::FakeGuest::Layout::kScattered);
   receive_gpadl_ = guest_.new_gpadl_handle();
-  guest_.create_gpadl(channel_->relid(), receive_gpadl_, receive_pfns_, 0, pages * kPageBytes);
+  receive_offset_ = offset;
+  guest_.create_gpadl(channel_->relid(), receive_gpadl_, receive_pfns_, offset,
+                      pages * kPageBytes - offset);
   const auto answer =
       nvsp(make_message(message_type::kSendReceiveBuffer, SendBuffer{receive_gpadl_, kReceiveId}));
   return answer ? body_of<ReceiveBufferComplete>(*answer) : ReceiveBufferComplete{};
@@ -227,6 +229,7 @@ std::optional<Received> FakeNetvsc::take(const vmbus::GuestPacket& packet) {
 }
 
 void FakeNetvsc::copy_received(uint32_t at, std::span<std::byte> into) const {
+  at += receive_offset_;
   while (!into.empty()) {
     const size_t piece = std::min<size_t>(into.size(), kPageBytes - at % kPageBytes);
     std::memcpy(into.data(),

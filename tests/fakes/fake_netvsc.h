@@ -46,7 +46,8 @@ class FakeNetvsc {
                uint32_t receive_pages = kReceivePages, uint32_t send_pages = kSendPages);
   // The steps of it.
   std::optional<InitComplete> init(uint32_t version);
-  ReceiveBufferComplete give_receive_buffer(uint32_t pages = kReceivePages);
+  // The buffer may begin within its first page.
+  ReceiveBufferComplete give_receive_buffer(uint32_t pages = kReceivePages, uint32_t offset = 0);
   SendBufferComplete give_send_buffer(uint32_t pages = kSendPages);
 
   // Sends one NVSP message; the answer if one is wanted.
@@ -88,6 +89,7 @@ class FakeNetvsc {
   std::vector<uint64_t> receive_pfns_;
   std::vector<uint64_t> send_pfns_;
   uint32_t receive_gpadl_ = 0;
+  uint32_t receive_offset_ = 0;
   uint32_t send_gpadl_ = 0;
   uint32_t next_request_ = 1;
   std::vector<Received> received_;

@@ -26,6 +26,26 @@ TEST_F(ReceiveTest, PayloadIsCopiedOnce) {
   EXPECT_EQ(statistics.bytes_received.get(), 15140u);
 }
 
+TEST_F(ReceiveTest, SectionsThatCrossPagesAnywhereHoldWholeFrames) {
+  FakeNetvsc& netvsc = fresh();
+  ASSERT_TRUE(netvsc.init(kVersion61));
+  constexpr uint32_t kOffset = 4096 - 20;  // the first header, and each page, is cut
+  ASSERT_EQ(netvsc.give_receive_buffer(64, kOffset).status.get(), status::kSuccess);
+  ASSERT_EQ(netvsc.give_send_buffer().status.get(), status::kSuccess);
+  ASSERT_TRUE(netvsc.initialize());
+  ASSERT_TRUE(netvsc.set_filter(packet_filter::kDirected));
+  for (const size_t size : {60u, 300u, 1514u}) {
+    for (int i = 0; i < 32; ++i) {
+      ASSERT_TRUE(give_frame(test_frame(size), vswitch::kFrameChecksumGood));
+      const auto received = netvsc.receive(false);  // so that each comes in another section
+      ASSERT_TRUE(received);
+      ASSERT_EQ(received->messages.size(), 1u);
+      EXPECT_EQ(frame_of(received->messages[0]), test_frame(size));
+      EXPECT_TRUE(info_of(received->messages[0], info_type::kChecksum));
+    }
+  }
+}
+
 TEST_F(ReceiveTest, FramesOfOneBurstTravelInOnePacket) {
   ASSERT_NE(&driver(), nullptr);
   std::array<rte_mbuf*, 5> frames{};

@@ -64,6 +64,34 @@ TEST_F(SendTest, HeadersAreACopyThatTheGuestCannotChange) {
   rte_pktmbuf_free(kept);
 }
 
+TEST_F(SendTest, PayloadStaysInTheGuestsPages) {
+  const Bytes frame = test_frame(1514, kOtherMac);
+  ASSERT_TRUE(driver().send_section(7, 0, rndis_packet(frame)));
+  rte_mbuf* kept = nullptr;
+  ASSERT_EQ(take_frame(&kept), frame);
+  const std::byte* page = driver().send_page(0);
+  ASSERT_NE(kept->next, nullptr);
+  const auto* payload = rte_pktmbuf_mtod(kept->next, const std::byte*);
+  EXPECT_TRUE(payload > page && payload + kept->next->data_len <= page + 4096);
+  EXPECT_EQ(kept->data_len + kept->next->data_len, frame.size());
+  EXPECT_EQ(adapter_->statistics().header_bytes.get(), kHeaderBytes);
+  rte_pktmbuf_free(kept);
+}
+
+TEST_F(SendTest, AFullPacketOfSmallFramesIsAnsweredWhenItsLastFrameIsFreed) {
+  Bytes message;
+  for (uint32_t i = 0; i < kMaxFramesPerSend; ++i) {
+    const Bytes one = rndis_packet(test_frame(100, kOtherMac));
+    message.insert(message.end(), one.begin(), one.end());
+  }
+  ASSERT_TRUE(driver().send_section(9, 1, message));
+  for (uint32_t i = 0; i < kMaxFramesPerSend; ++i) {
+    EXPECT_FALSE(driver().answer_of(9));
+    EXPECT_EQ(take_frame(), test_frame(100, kOtherMac));
+  }
+  EXPECT_EQ(driver().answer_of(9), status::kSuccess);
+}
+
 TEST_F(SendTest, TagOfTheMessageIsTheFramesTag) {
   const Info vlan = {info_type::kVlan, 5u | 100u << 4};  // priority 5, id 100
   ASSERT_TRUE(driver().send_section(7, 0, rndis_packet(test_frame(100, kOtherMac), {&vlan, 1})));

@@ -5,7 +5,8 @@ Each namespace has a TAP interface that is a port of one switch (`build/bin/vswi
 beside their lines: TCP from tap to tap, what an idle process costs and how soon it answers, what a
 burst out of idle loses, how long ports take to come and go and what others lose by it, memory,
 and the start. A bare veth pair between the same namespaces says what the machine can do meanwhile.
-Needs root, ip, ping, and iperf3. Exits 1 if a line is missed.
+Needs root, ip, ping, and iperf3. Exits 1 if a line is missed. With other work on the machine,
+`chrt -r 1 bench/vswitch_host.py` measures as if it were alone, at the others' cost.
 """
 import argparse
 import contextlib
@@ -40,6 +41,24 @@ for i in range(count // each):
         pass
     s.send(bytes(18 * each))
 print(count * 1000 / (time.perf_counter_ns() - start))
+"""
+
+# An echo by another process, ten times a second: what two wake-ups cost here, without any network.
+ECHO = """
+import os, statistics, time
+there, back = os.pipe(), os.pipe()
+child = os.fork()
+while child == 0:
+    os.write(back[1], os.read(there[0], 1) or os._exit(0))
+times = []
+for _ in range(30):
+    time.sleep(0.1)
+    start = time.perf_counter_ns()
+    os.write(there[1], b"x")
+    os.read(back[0], 1)
+    times.append((time.perf_counter_ns() - start) / 1000)
+os.kill(child, 9)
+print(statistics.median(times))
 """
 
 
@@ -146,7 +165,9 @@ def idle(switch, report, count):
     report.line(f"idle with {PORTS} ports while a ping runs", used * 100, "% of a core", 2)
     report.line("ping out of idle, median", median_us, "us", 60)
     bare_us = ping(BARE, count, 0.1)
-    print(f"  mean {mean_us:.0f} us; veth alone: median {bare_us[0]:.0f}, mean {bare_us[1]:.0f} us")
+    echo_us = float(run(sys.executable, "-c", ECHO))
+    print(f"  mean {mean_us:.0f} us; veth alone: median {bare_us[0]:.0f}, mean {bare_us[1]:.0f}; "
+          f"an echo between two processes: {echo_us:.0f} us")
 
 
 def burst(report, rounds):

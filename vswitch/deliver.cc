@@ -290,14 +290,16 @@ void VirtualSwitch::transmit(PortState& out) noexcept {
     rte_pktmbuf_refcnt_update(frames[i], 1);
   const uint16_t taken = out.port->transmit(frames);
   const auto refused = frames.subspan(taken);
+  auto reason = DropReason::kPortFull;
   if (!refused.empty()) [[unlikely]] {
+    if (!out.port->carrier()) reason = DropReason::kNoCarrier;
     for (const rte_mbuf* frame : refused)
       bytes -= frame->pkt_len;
-    out.counters.dropped(DropReason::kPortFull).add(refused.size());
+    out.counters.dropped(reason).add(refused.size());
   }
   if (out.captured) [[unlikely]] {
     show(out, frames.first(taken), CaptureEvent::kOut);
-    show(out, refused, CaptureEvent::kDropped, DropReason::kPortFull);
+    show(out, refused, CaptureEvent::kDropped, reason);
   }
   out.counters.tx_frames.add(taken);
   out.counters.tx_bytes.add(bytes);

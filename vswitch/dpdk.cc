@@ -35,6 +35,7 @@ class KeptAffinity {
 
 std::vector<std::string> arguments_of(const DpdkOptions& options, unsigned processor) {
   std::vector<std::string> result = {"viridian", "--no-telemetry", "--log-level=*:error",
+                                     "--log-level=lib.vhost*:critical",
                                      fmt::format("--lcores=0@{}", processor)};
   if (options.pci.empty()) result.emplace_back("--no-pci");
   for (const std::string& address : options.pci)

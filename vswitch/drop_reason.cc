@@ -31,6 +31,7 @@ constexpr std::array<Text, static_cast<size_t>(DropReason::kCount)> kTexts = {{
     {"mtu", "it is larger than the MTU of the destination's port"},
     {"no-buffer", "the switch had no buffer left"},
     {"port-full", "the destination's port did not take it"},
+    {"no-carrier", "nobody is at the other end of the destination's port"},
 }};
 
 }  // namespace

@@ -30,6 +30,7 @@ enum class DropReason : uint8_t {
   kMtu,              // larger than the destination's MTU
   kNoBuffer,         // the switch's own pool was empty
   kPortFull,         // the destination did not take it
+  kNoCarrier,        // nobody is at the other end of the destination's port
   kCount,
 };
 

@@ -48,6 +48,9 @@ class SwitchPort {
   // After it woke: no events are needed until the next arm().
   virtual void disarm() noexcept = 0;
 
+  // False: nobody is at the other end, and frames for it are lost.
+  virtual bool carrier() const noexcept { return true; }
+
   // It has left its switch for good: lets go of the reactor, which it may turn; not from a
   // callback. Then it may be destroyed by any thread, and what takes long happens there.
   virtual void close() noexcept {}

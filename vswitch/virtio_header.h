@@ -22,5 +22,10 @@ constexpr uint8_t kNeedsChecksum = 1, kDataValid = 2;
 namespace virtio_segment {
 constexpr uint8_t kNone = 0, kTcpIpv4 = 1, kTcpIpv6 = 4, kEcn = 0x80;
 }
+// Of a network device, by their bits: virtio 1.2, section 5.1.3. UFO is of older versions.
+namespace virtio_feature {
+constexpr uint64_t kGuestChecksum = 1U << 1, kGuestTcpIpv4 = 1U << 7, kGuestTcpIpv6 = 1U << 8,
+                   kGuestUfo = 1U << 10, kHostUfo = 1U << 14, kSeveralQueues = 1U << 22;
+}
 
 }  // namespace viridian::vswitch

@@ -110,12 +110,14 @@ Json Commands::show(const Json& request, std::string& error) const {
     Json shown = to_json(SwitchConfig{one->settings, {}});
     std::vector<bool> live(one->ports.size());
     std::vector<uint32_t> learned(one->ports.size());
+    std::vector<bool> carrier(one->ports.size());
     std::vector<PortFeatures> features(one->ports.size());
     uint32_t macs = 0;
     host_.on_worker([&] {
       macs = one->bridge->macs().size();
       for (size_t i = 0; i < one->ports.size(); ++i) {
         live[i] = one->bridge->port(one->ports[i]->id)->live;
+        carrier[i] = one->ports[i]->device->carrier();
         features[i] = one->ports[i]->device->features();
         learned[i] = one->bridge->macs().learned_at(one->ports[i]->id);
       }
@@ -126,6 +128,7 @@ Json Commands::show(const Json& request, std::string& error) const {
       Json line = to_json(port.config);
       line["number"] = port.id;
       line["connected"] = bool{live[i]};
+      line["carrier"] = bool{carrier[i]};
       line["mtu"] = features[i].mtu;
       line["checksum_offload"] = features[i].checksum;
       line["segmentation_offload"] = features[i].segmentation;

@@ -3,6 +3,7 @@
 #include "vswitch/ethdev_port.h"
 #include "vswitch/packet_port.h"
 #include "vswitch/tap_port.h"
+#include "vswitch/vhost_port.h"
 
 namespace viridian::vswitch {
 namespace {
@@ -25,7 +26,7 @@ Result<std::unique_ptr<SwitchPort>> open_device(io::Reactor& reactor, rte_mempoo
     case DeviceKind::kEthdev:
       return as_port(EthdevPort::create(reactor, pool, {config.name, config.mtu}));
     case DeviceKind::kVhost:
-      return fail(ErrorKind::kUnsupported, "type: vhost-user is not known to this build");
+      return as_port(VhostPort::create(reactor, pool, {config.name, config.client, config.mtu}));
     case DeviceKind::kGuest:
       break;
   }
@@ -36,6 +37,9 @@ Result<void> set_device_mtu(SwitchPort& device, const DeviceConfig& config) {
   switch (config.kind) {
     case DeviceKind::kTap:
       return static_cast<TapPort&>(device).set_mtu(config.mtu);
+    case DeviceKind::kVhost:
+      static_cast<VhostPort&>(device).set_mtu(config.mtu);
+      return {};
     default:
       return fail(ErrorKind::kUnsupported, "mtu: this type of port keeps its MTU while it lives");
   }

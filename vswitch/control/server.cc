@@ -3,11 +3,12 @@
 #include <sys/eventfd.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/un.h>
 
 #include <algorithm>
 #include <cerrno>
 #include <chrono>
+
+#include "vswitch/unix_socket.h"
 
 namespace viridian::vswitch {
 namespace {
@@ -20,46 +21,17 @@ uint64_t now_ns() {
   return static_cast<uint64_t>(std::chrono::duration_cast<std::chrono::nanoseconds>(now).count());
 }
 
-Result<sockaddr_un> address_of(const std::string& path) {
-  sockaddr_un address = {};
-  address.sun_family = AF_UNIX;
-  if (path.empty() || path.size() >= sizeof(address.sun_path)) {
-    return fail(ErrorKind::kInvalidArgument, "socket: \"{}\" must have 1 to {} bytes", path,
-                sizeof(address.sun_path) - 1);
-  }
-  path.copy(address.sun_path, path.size());
-  return address;
-}
-
-// The system's calls take every kind of address by the pointer of this one.
-const sockaddr* generic(const sockaddr_un& address) {
-  return reinterpret_cast<const sockaddr*>(&address);
-}
-
-// A file that is left of a server that is gone is in nobody's way.
-Result<void> remove_stale(const sockaddr_un& address, const std::string& path) {
-  struct stat status = {};
-  if (::lstat(path.c_str(), &status) != 0) return {};
-  if (!S_ISSOCK(status.st_mode))
-    return fail(ErrorKind::kInvalidArgument, "socket: {} is there and is no socket", path);
-  const UniqueFd probe(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
-  if (::connect(probe.get(), generic(address), sizeof(address)) == 0)
-    return fail(ErrorKind::kLocked, "socket: {} is served by another process", path);
-  ::unlink(path.c_str());
-  return {};
-}
-
 }  // namespace
 
 Result<std::unique_ptr<ControlServer>> ControlServer::create(SwitchHost& host,
                                                              const std::string& path) {
-  const auto address = address_of(path);
+  const auto address = unix_address(path);
   if (!address) return Unexpected(address.error());
-  VIRIDIAN_TRY(remove_stale(*address, path));
+  VIRIDIAN_TRY(remove_stale_socket(*address));
   UniqueFd socket(::socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
   if (!socket) return fail_errno("socket", errno);
   // Nobody can connect before listen(), so the file is closed to others in time.
-  if (::bind(socket.get(), generic(*address), sizeof(*address)) != 0 ||
+  if (::bind(socket.get(), generic_address(*address), sizeof(*address)) != 0 ||
       ::chmod(path.c_str(), S_IRUSR | S_IWUSR) != 0 || ::listen(socket.get(), kBacklog) != 0)
     return fail_errno("socket: " + path, errno);
   UniqueFd stop_event(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));

@@ -1,6 +1,9 @@
 // What a configuration changes, and that an error changes nothing.
 #include "vswitch/control/switch_host.h"
 
+#include <unistd.h>
+
+#include "tests/support/temp_folder.h"
 #include "tests/unit/vswitch-control/host_fixture.h"
 
 namespace viridian::vswitch {
@@ -46,6 +49,22 @@ TEST_F(SwitchHostTest, TellingChangesNothing) {
       result("{'command':'apply','only_tell':true,'config':" + lan(port("a", "net_ring_a")) + "}");
   EXPECT_EQ(told["changes"].size(), 2U);
   EXPECT_TRUE(host_->switches().empty());
+}
+
+TEST_F(SwitchHostTest, VhostUserPortComesChangesItsMtuAndGoes) {
+  const TempFolder folder;
+  const std::string path = folder.file("guest.sock");
+  const std::string guest = "{'name':'g','type':'vhost-user','socket':'" + path + "'";
+  EXPECT_EQ(apply(lan(guest + "}")), (Lines{"switch lan: added", "port lan/g: added"}));
+  EXPECT_EQ(::access(path.c_str(), F_OK), 0);
+  const Json shown = result("{'command':'show'}")["switches"][0]["ports"][0];
+  EXPECT_EQ(shown["socket"], path);
+  EXPECT_FALSE(shown["carrier"].get<bool>());
+  EXPECT_FALSE(shown["checksum_offload"].get<bool>());
+  EXPECT_EQ(apply(lan(guest + ",'mtu':9000}")), Lines{"port lan/g: changed mtu"});
+  EXPECT_EQ(result("{'command':'show'}")["switches"][0]["ports"][0]["mtu"], 9000);
+  EXPECT_EQ(apply(lan("")), Lines{"port lan/g: removed"});
+  EXPECT_NE(::access(path.c_str(), F_OK), 0);
 }
 
 TEST_F(SwitchHostTest, DeviceThatCannotBeOpenedChangesNothing) {

@@ -50,6 +50,7 @@ class FakePort : public vswitch::SwitchPort {
   unsigned transmits = 0;
   unsigned flushes = 0;
   bool armed = false;
+  bool connected = true;  // somebody is at its other end
 
   vswitch::PortFeatures features() const noexcept override { return features_; }
   uint16_t receive(std::span<rte_mbuf*> frames) noexcept override;
@@ -57,6 +58,7 @@ class FakePort : public vswitch::SwitchPort {
   void flush() noexcept override { ++flushes; }
   bool arm() noexcept override { return armed = coming_.empty(); }
   void disarm() noexcept override { armed = false; }
+  bool carrier() const noexcept override { return connected; }
 
  private:
   rte_mempool* pool_;

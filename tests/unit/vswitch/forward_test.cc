@@ -131,6 +131,16 @@ TEST_F(Forward, WhatAPortDoesNotTakeIsCounted) {
   EXPECT_EQ(switch_.counters(1)->tx_bytes.get(), 180U);
 }
 
+TEST_F(Forward, WhatNobodyIsThereToTakeIsCountedForThat) {
+  add(2);
+  ports_[1]->room = 0;
+  ports_[1]->connected = false;
+  ports_[0]->bring(fakes::ethernet(kBroadcast, station(1)));
+  switch_.turn(now_ns_);
+  EXPECT_EQ(dropped(1, DropReason::kNoCarrier), 1U);
+  EXPECT_EQ(dropped(1, DropReason::kPortFull), 0U);
+}
+
 TEST_F(Forward, LargerFrameThanTheMtuIsDroppedAndOneThatFitsIsNot) {
   add();
   add({}, {.mtu = 100});

@@ -36,6 +36,23 @@ uint16_t EndlessPort::transmit(std::span<rte_mbuf* const> frames) noexcept {
   return static_cast<uint16_t>(frames.size());
 }
 
+vswitch::MacAddress station(unsigned side, unsigned number) {
+  return {{0x02, static_cast<uint8_t>(side), 0, 0, static_cast<uint8_t>(number >> 8),
+           static_cast<uint8_t>(number)}};
+}
+
+vswitch::PortSettings all_guards(unsigned side) {
+  vswitch::PortSettings settings;
+  settings.mac = station(side, 0);
+  settings.mac_guard = settings.dhcp_guard = settings.router_guard = true;
+  for (uint16_t i = 0; i < 64; ++i) {
+    const auto port = static_cast<uint16_t>(20000 + i);
+    settings.acl.push_back(
+        {.any_protocol = false, .protocol = 6, .destination_ports = {port, port}});
+  }
+  return settings;
+}
+
 Pattern udp_frame(const vswitch::MacAddress& destination, const vswitch::MacAddress& source,
                   uint16_t source_port, size_t bytes) {
   Pattern frame(bytes);

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "vswitch/mac_address.h"
+#include "vswitch/port_settings.h"
 #include "vswitch/switch_port.h"
 
 struct rte_mempool;
@@ -36,6 +37,12 @@ class EndlessPort : public vswitch::SwitchPort {
   size_t next_ = 0;
   uint64_t taken_ = 0;
 };
+
+// A station of one of two sides.
+vswitch::MacAddress station(unsigned side, unsigned number);
+
+// All guards, for the first station of the side, and 64 rules that none of these frames meets.
+vswitch::PortSettings all_guards(unsigned side);
 
 // A frame of UDP between two stations of two sides, as bytes.
 Pattern udp_frame(const vswitch::MacAddress& destination, const vswitch::MacAddress& source,

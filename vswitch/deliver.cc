@@ -16,6 +16,11 @@ namespace {
 constexpr uint64_t kBroadcastAddress = 0xFFFF'FFFF'FFFF;
 constexpr uint64_t kMulticastBit = 1;
 
+// Whether the port takes the frame as it is, leaving rules aside.
+bool fits(const PortState& out, const rte_mbuf& frame) noexcept {
+  return frame.pkt_len <= out.max_frame_bytes && (frame.ol_flags & out.missing_offloads) == 0;
+}
+
 uint16_t vlan_in(const rte_mbuf& frame) noexcept { return frame.vlan_tci & kTagVlanMask; }
 
 // 01:80:c2:00:00:00 to 0f: IEEE 802.1Q, table 8-1.
@@ -101,16 +106,34 @@ inline void VirtualSwitch::append(PortState& out, rte_mbuf& frame, bool shared) 
   }
 }
 
+// The usual mirrored frame, which the mirrors take as it is too. False: nothing was done.
+inline bool VirtualSwitch::send_mirrored(PortState& in, PortState& out, rte_mbuf& frame) noexcept {
+  uint16_t count = 0;
+  for (PortState* mirror : mirrors_) {
+    if (mirror == &in || mirror == &out) continue;
+    refresh(*mirror);
+    if (!fits(*mirror, frame)) return false;
+    receivers_[count++] = mirror;
+  }
+  in.counters.copies.add(count);
+  lend(out, frame);
+  for (uint16_t i = 0; i < count; ++i)
+    lend(*receivers_[i], frame);
+  own(frame);
+  return true;
+}
+
 inline void VirtualSwitch::send_to_one(PortState& in, PortState& out, rte_mbuf& frame) noexcept {
   if (!out.is_in(vlan_in(frame))) [[unlikely]] {
     drop(in, frame, DropReason::kVlanOut);
     return;
   }
-  if (out.egress == 0 && !in.mirrored && frame.pkt_len <= out.max_frame_bytes &&
-      (frame.ol_flags & out.missing_offloads) == 0) [[likely]] {
+  const bool as_it_is = fits(out, frame);
+  if (as_it_is && out.egress == 0 && !in.mirrored) [[likely]] {
     hand(out, frame);
     return;
   }
+  if (as_it_is && (out.egress & kOutAcl) == 0 && send_mirrored(in, out, frame)) return;
   Receivers receivers;
   offer(receivers, out, frame);
   give(in, receivers, frame);
@@ -181,7 +204,7 @@ DropReason VirtualSwitch::judge_egress(PortState& out, const View& view) noexcep
   if ((out.egress & kOutAcl) == 0) return DropReason::kNone;
   const auto key = flow_key_of(view.headers);
   if (key) {
-    if (const auto known = out.verdicts_out.find(*key)) return *known;
+    if (const auto known = out.verdicts_out.find(view.headers, *key)) return *known;
   }
   const bool allowed = out.acl_out.judge(parse_packet(view.headers)) == AclAction::kAllow;
   const DropReason verdict = allowed ? DropReason::kNone : DropReason::kAclOut;
@@ -282,7 +305,8 @@ void VirtualSwitch::transmit(PortState& out) noexcept {
   if (tags || (flags & kFrameVlan) != 0) {
     for (rte_mbuf* frame : frames) {
       const bool tagged = tags && vlan_in(*frame) != out.vlan.untagged_out;
-      frame->ol_flags = (frame->ol_flags & ~kFrameVlan) | (tagged ? kFrameVlan : 0);
+      const uint64_t wanted = (frame->ol_flags & ~kFrameVlan) | (tagged ? kFrameVlan : 0);
+      if (frame->ol_flags != wanted) frame->ol_flags = wanted;
     }
   }
   const bool keeps = out.captured && out.takes;  // to show them when they are the port's

@@ -1,6 +1,7 @@
 // DPDK's environment in this process: started once, before the first frame is made.
 //
-// By default without hugepages, PCI devices and files: nothing of the host is touched. Threads that
+// By default without reserved hugepages, PCI devices and files: nothing of the host is touched, and
+// frame pools lie in transparent large pages (large_pages.h) beside DPDK's own memory. Threads that
 // move frames register themselves, so that the pools keep a cache for each.
 #pragma once
 
@@ -16,7 +17,7 @@
 namespace viridian::vswitch {
 
 struct DpdkOptions {
-  uint32_t memory_mib = 64;          // for all pools and tables
+  uint32_t memory_mib = 64;          // for DPDK's own tables and devices; and a pool is no larger
   bool hugepages = false;            // take them: fails if there are none
   std::vector<std::string> devices;  // --vdev strings: net_af_xdp0,iface=eth1 and the like
   std::vector<std::string> pci;      // addresses of the PCI devices to take; others stay alone

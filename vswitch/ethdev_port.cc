@@ -98,7 +98,8 @@ Result<void> EthdevPort::start(const EthdevOptions& options) {
     return fail_errno(fmt::format("mtu {}", options.mtu), -error);
   if (error = rte_eth_dev_start(id_); error != 0) return fail_errno("it does not start", -error);
   rte_eth_promiscuous_enable(id_);
-  features_ = {.checksum = checksum, .segmentation = segmentation, .mtu = options.mtu};
+  features_ = {
+      .checksum = checksum, .segmentation = segmentation, .mtu = options.mtu, .takes_frames = true};
   return {};
 }
 
@@ -138,15 +139,11 @@ uint16_t EthdevPort::receive(std::span<rte_mbuf*> frames) noexcept {
   return count;
 }
 
-// A reference that the device may keep as long as it likes: of the frame itself, or a copy if
-// others have it too or its tag must be among its bytes.
+// What the device may keep as long as it likes: the frame itself, or a copy if others have it too
+// or its tag must be among its bytes.
 rte_mbuf* EthdevPort::own(rte_mbuf& frame) noexcept {
   const bool tagged = has_tag(frame);
-  if (!tagged && rte_mbuf_refcnt_read(&frame) == 1) {
-    for (rte_mbuf* segment = &frame; segment != nullptr; segment = segment->next)
-      rte_mbuf_refcnt_update(segment, 1);
-    return &frame;
-  }
+  if (!tagged && rte_mbuf_refcnt_read(&frame) == 1) return &frame;
   rte_mbuf* copy = rte_pktmbuf_copy(&frame, pool_, 0, UINT32_MAX);
   if (copy == nullptr || !tagged) return copy;
   auto* data = rte_pktmbuf_prepend(copy, sizeof(VlanTag));
@@ -173,8 +170,10 @@ uint16_t EthdevPort::transmit(std::span<rte_mbuf* const> frames) noexcept {
     ++count;
   }
   const uint16_t sent = rte_eth_tx_burst(id_, 0, burst.data(), count);
-  for (uint16_t i = sent; i < count; ++i)
-    rte_pktmbuf_free(burst[i]);
+  // Of a frame and its copy, one is left: the frame is the caller's still if it was not sent.
+  for (uint16_t i = 0; i < count; ++i) {
+    if (burst[i] != frames[i]) rte_pktmbuf_free(i < sent ? frames[i] : burst[i]);
+  }
   return sent;
 }
 

@@ -132,6 +132,7 @@ class VirtualSwitch : public io::Poller {
   void dispatch(PortState& in, uint16_t count) noexcept;
   void flood(PortState& in, rte_mbuf& frame, uint64_t address) noexcept;
   void send_to_one(PortState& in, PortState& out, rte_mbuf& frame) noexcept;
+  bool send_mirrored(PortState& in, PortState& out, rte_mbuf& frame) noexcept;
   void send_to_all(PortState& in, rte_mbuf& frame) noexcept;
   bool storm_allows(PortState& in, uint64_t address, bool count_it) noexcept;
   static DropReason judge_egress(PortState& out, const View& view) noexcept;

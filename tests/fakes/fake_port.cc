@@ -82,8 +82,10 @@ uint16_t FakePort::transmit(std::span<rte_mbuf* const> frames) noexcept {
   ++transmits;
   const size_t count = std::min(frames.size(), room);
   room -= count;
-  for (const rte_mbuf* frame : frames.first(count))
+  for (rte_mbuf* frame : frames.first(count)) {
     taken_.push_back(to_plain(*frame));
+    if (features_.takes_frames) rte_pktmbuf_free(frame);
+  }
   return static_cast<uint16_t>(count);
 }
 

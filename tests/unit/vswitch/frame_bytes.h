@@ -58,7 +58,7 @@ inline bool give_to(SwitchPort& port, rte_mempool* pool, const Bytes& bytes, uin
   frame->ol_flags = flags;
   frame->vlan_tci = tag;
   const bool taken = port.transmit({&frame, 1}) == 1;
-  rte_pktmbuf_free(frame);
+  if (!taken || !port.features().takes_frames) rte_pktmbuf_free(frame);
   return taken;
 }
 

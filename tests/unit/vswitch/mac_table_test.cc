@@ -16,6 +16,27 @@ TEST(MacTable, FindsWhatItLearned) {
   EXPECT_EQ(table.find(mac_key(6, 1), 101), kNoPort);
 }
 
+TEST(MacTable, ABurstFindsWhatSingleLookupsFind) {
+  MacTable table(64, 300);
+  for (uint64_t key = 1; key <= 40; ++key)
+    table.learn(key * 3, static_cast<PortId>(key % 5), 100);
+  std::vector<uint64_t> keys = {3, 3, 0, 4, 120, 0, 123};
+  for (uint64_t key = 1; key <= 57; ++key)
+    keys.push_back(key);
+  std::vector<uint64_t> hashes;
+  for (const uint64_t key : keys)
+    hashes.push_back(table.prefetch(key));
+  std::vector<MacEntry*> found(keys.size());
+  table.find_all(keys, hashes.data(), found.data());
+  for (size_t i = 0; i < keys.size(); ++i)
+    EXPECT_EQ(table.port_of(found[i], 100), table.find(keys[i], 100)) << keys[i];
+}
+
+TEST(MacTable, AFreePlaceIsNoAddress) {
+  MacTable table;
+  EXPECT_EQ(table.find(0, 0), kNoPort);
+}
+
 TEST(MacTable, ForgetsAfterItsAgeAndNotASecondEarlier) {
   MacTable table(64, 300);
   table.learn(7, 1, 1000);

@@ -187,8 +187,10 @@ class Model : public SwitchTest {
 TEST_F(Model, SwitchDoesWhatASimpleModelDoes) {
   removed_ = true;
   const uint64_t operations = scaled(kOperations);
-  for (PortId id = 0; id < kPorts; ++id)
+  for (PortId id = 0; id < kPorts; ++id) {
     ports_.push_back(std::make_unique<fakes::FakePort>(pool_));
+    ports_.back()->features_.takes_frames = id % 3 == 1;
+  }
   for (PortId id = 0; id < kPorts; ++id)
     set_port(id);
   model_.set_time(static_cast<uint32_t>(now_ns_ / kSecond));

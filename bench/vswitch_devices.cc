@@ -1,7 +1,7 @@
 // One core that switches between two devices of DPDK: what bench/vswitch_peer.py sets beside
 // OVS-DPDK on the same devices. Usage:
-//   vswitch_devices MILLISECONDS none|guards|mirror HUGE_MIB DEVICE DEVICE [DEVICE]
-// HUGE_MIB: of hugepages that are reserved; 0: without. The third device gets what is mirrored.
+//   vswitch_devices MILLISECONDS none|guards|mirror DEVICE DEVICE [DEVICE]
+// The third device gets what is mirrored.
 // Prints frames taken in, and nanoseconds of processor time of the one thread.
 #include <fmt/core.h>
 
@@ -28,11 +28,10 @@ uint64_t clock_ns(clockid_t clock) {
   return static_cast<uint64_t>(now.tv_sec) * 1'000'000'000 + static_cast<uint64_t>(now.tv_nsec);
 }
 
-Result<void> run(unsigned run_ms, const std::string& features, uint32_t huge_mib,
+Result<void> run(unsigned run_ms, const std::string& features,
                  const std::vector<std::string>& devices) {
   vswitch::DpdkOptions options;
-  options.hugepages = huge_mib != 0;
-  options.memory_mib = huge_mib != 0 ? huge_mib : kMemoryMib;
+  options.memory_mib = kMemoryMib;
   VIRIDIAN_TRY(vswitch::start_dpdk(options));
   auto pool = vswitch::make_frame_pool("devices", kFrames);
   if (!pool) return Unexpected(pool.error());
@@ -75,15 +74,14 @@ Result<void> run(unsigned run_ms, const std::string& features, uint32_t huge_mib
 }  // namespace viridian::bench
 
 int main(int argc, char** argv) {
-  if (argc < 6) {
+  if (argc < 5) {
     fmt::print(stderr,
-               "usage: vswitch_devices MILLISECONDS none|guards|mirror HUGE_MIB DEVICE DEVICE "
+               "usage: vswitch_devices MILLISECONDS none|guards|mirror DEVICE DEVICE "
                "[DEVICE]\n");
     return 2;
   }
   const auto done = viridian::bench::run(static_cast<unsigned>(std::atoi(argv[1])), argv[2],
-                                         static_cast<uint32_t>(std::atoi(argv[3])),
-                                         std::vector<std::string>(argv + 4, argv + argc));
+                                         std::vector<std::string>(argv + 3, argv + argc));
   if (!done) {
     fmt::print(stderr, "vswitch_devices: {}\n", done.error().message);
     return 1;

@@ -63,9 +63,8 @@ void VirtualSwitch::refresh(PortState& out) noexcept {
     set_capabilities(out, now);
 }
 
-// The references: of a frame with one receiver, that port's list has the only one if the port takes
-// frames, and else the switch, until no list has the frame. Of a frame with several the switch has
-// one, and each list of a port that takes frames one more.
+// The references: each list of a port that takes frames has one. If a port only borrows the frame,
+// the switch has one more until no list has the frame.
 inline void VirtualSwitch::own(rte_mbuf& frame) noexcept {
   if (owned_count_ == kMaxOwnedFrames) [[unlikely]]
     transmit_all();
@@ -91,7 +90,6 @@ inline void VirtualSwitch::hand(PortState& out, rte_mbuf& frame) noexcept {
 
 // For a frame that others get too, perhaps with a tag: it may have one until its turn here comes.
 inline void VirtualSwitch::lend(PortState& out, rte_mbuf& frame) noexcept {
-  if (out.takes) rte_pktmbuf_refcnt_update(&frame, 1);
   out.waiting_flags |= kFrameVlan;
   list(out, frame);
 }
@@ -106,20 +104,37 @@ inline void VirtualSwitch::append(PortState& out, rte_mbuf& frame, bool shared) 
   }
 }
 
+// To the first `count` of receivers_, with all references that they need made at once.
+inline void VirtualSwitch::share(rte_mbuf& frame, uint16_t count) noexcept {
+  int references = 0;
+  bool borrowed = false;  // also by those that get something else made of it
+  for (uint16_t i = 0; i < count; ++i) {
+    const PortState& out = *receivers_[i];
+    if (out.takes && (frame.ol_flags & out.missing_offloads) == 0) {
+      ++references;
+    } else {
+      borrowed = true;
+    }
+  }
+  references += borrowed ? 1 : 0;
+  if (references > 1) rte_pktmbuf_refcnt_update(&frame, static_cast<int16_t>(references - 1));
+  for (uint16_t i = 0; i < count; ++i)
+    append(*receivers_[i], frame, true);
+  if (borrowed) own(frame);
+}
+
 // The usual mirrored frame, which the mirrors take as it is too. False: nothing was done.
 inline bool VirtualSwitch::send_mirrored(PortState& in, PortState& out, rte_mbuf& frame) noexcept {
-  uint16_t count = 0;
+  uint16_t count = 1;
+  receivers_[0] = &out;
   for (PortState* mirror : mirrors_) {
     if (mirror == &in || mirror == &out) continue;
     refresh(*mirror);
     if (!fits(*mirror, frame)) return false;
     receivers_[count++] = mirror;
   }
-  in.counters.copies.add(count);
-  lend(out, frame);
-  for (uint16_t i = 0; i < count; ++i)
-    lend(*receivers_[i], frame);
-  own(frame);
+  in.counters.copies.add(count - 1U);
+  share(frame, count);
   return true;
 }
 
@@ -255,9 +270,7 @@ void VirtualSwitch::give(PortState& in, Receivers& receivers, rte_mbuf& frame) n
   } else if (receivers.count == 1) {
     append(*receivers_[0], frame, false);
   } else {
-    for (uint16_t i = 0; i < receivers.count; ++i)
-      append(*receivers_[i], frame, true);
-    own(frame);
+    share(frame, receivers.count);
   }
 }
 

@@ -4,9 +4,11 @@
 #include <rte_errno.h>
 #include <rte_ethdev.h>
 
+#include <algorithm>
 #include <array>
 #include <chrono>
 #include <cstring>
+#include <string_view>
 
 #include "vswitch/limits.h"
 #include "vswitch/vlan_tag.h"
@@ -23,6 +25,13 @@ constexpr uint64_t kChecksumOffloads =
 constexpr uint64_t kReceivedFlags = kFrameVlan | kFrameHash | kFrameChecksumGood;
 
 std::string name_of(const std::string& device) { return device.substr(0, device.find(',')); }
+
+// Whether a frame means nothing to its driver any more when it was sent.
+bool copies_at_once(std::string_view driver) {
+  constexpr std::array<std::string_view, 4> kKnown = {"net_null", "net_pcap", "net_af_packet",
+                                                      "net_tap"};
+  return std::find(kKnown.begin(), kKnown.end(), driver) != kKnown.end();
+}
 
 void clean(rte_mbuf& frame) noexcept {
   const bool verified =
@@ -98,6 +107,7 @@ Result<void> EthdevPort::start(const EthdevOptions& options) {
     return fail_errno(fmt::format("mtu {}", options.mtu), -error);
   if (error = rte_eth_dev_start(id_); error != 0) return fail_errno("it does not start", -error);
   rte_eth_promiscuous_enable(id_);
+  copies_ = copies_at_once(info.driver_name);
   features_ = {
       .checksum = checksum, .segmentation = segmentation, .mtu = options.mtu, .takes_frames = true};
   return {};
@@ -139,11 +149,11 @@ uint16_t EthdevPort::receive(std::span<rte_mbuf*> frames) noexcept {
   return count;
 }
 
-// What the device may keep as long as it likes: the frame itself, or a copy if others have it too
-// or its tag must be among its bytes.
-rte_mbuf* EthdevPort::own(rte_mbuf& frame) noexcept {
+// What the device may keep as long as it likes: the frame itself, or a copy if its tag must be
+// among its bytes, or if others have it too and the device might still look at it when they do.
+rte_mbuf* EthdevPort::own(rte_mbuf& frame) const noexcept {
   const bool tagged = has_tag(frame);
-  if (!tagged && rte_mbuf_refcnt_read(&frame) == 1) return &frame;
+  if (!tagged && (copies_ || rte_mbuf_refcnt_read(&frame) == 1)) return &frame;
   rte_mbuf* copy = rte_pktmbuf_copy(&frame, pool_, 0, UINT32_MAX);
   if (copy == nullptr || !tagged) return copy;
   auto* data = rte_pktmbuf_prepend(copy, sizeof(VlanTag));

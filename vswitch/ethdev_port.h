@@ -38,12 +38,13 @@ class EthdevPort final : public SwitchPort {
   EthdevPort(io::Reactor& reactor, rte_mempool* pool) : reactor_(reactor), pool_(pool) {}
   Result<void> open(const EthdevOptions& options);
   Result<void> start(const EthdevOptions& options);
-  rte_mbuf* own(rte_mbuf& frame) noexcept;
+  rte_mbuf* own(rte_mbuf& frame) const noexcept;
 
   io::Reactor& reactor_;
   rte_mempool* pool_;
   uint16_t id_ = UINT16_MAX;
   bool attached_ = false;  // by us, so it is detached in the end
+  bool copies_ = false;    // what it sends, at once
   PortFeatures features_;
   std::unique_ptr<io::TimerSource> timer_;
 };

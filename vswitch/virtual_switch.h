@@ -137,6 +137,7 @@ class VirtualSwitch : public io::Poller {
   bool storm_allows(PortState& in, uint64_t address, bool count_it) noexcept;
   static DropReason judge_egress(PortState& out, const View& view) noexcept;
   void offer(Receivers& receivers, PortState& out, const rte_mbuf& frame) noexcept;
+  void share(rte_mbuf& frame, uint16_t count) noexcept;
   void give(PortState& in, Receivers& receivers, rte_mbuf& frame) noexcept;
   static void refresh(PortState& out) noexcept;
   void append(PortState& out, rte_mbuf& frame, bool shared) noexcept;

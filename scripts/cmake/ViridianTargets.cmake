@@ -65,10 +65,10 @@ function(viridian_test name)
   gtest_discover_tests(${name} NO_PRETTY_VALUES DISCOVERY_TIMEOUT 60 PROPERTIES TIMEOUT 300)
 endfunction()
 
-# A libFuzzer program. ctest (label fuzz) gives it VIRIDIAN_FUZZ_RUNS inputs, starting from the seeds
-# in tests/fuzz/corpus/NAME where there are any; run it by hand to go on for longer. `fuzzers` builds
-# all of them.
-set(VIRIDIAN_FUZZ_RUNS 2000 CACHE STRING "Inputs that ctest gives each fuzz target")
+# A libFuzzer program. ctest (label fuzz) feeds it for VIRIDIAN_FUZZ_SECONDS, starting from the seeds
+# in tests/fuzz/corpus/NAME where there are any, and always the same way: a change is judged, not
+# its luck. By hand it goes on, another way each time. `fuzzers` builds all of them.
+set(VIRIDIAN_FUZZ_SECONDS 60 CACHE STRING "How long ctest feeds each fuzz target")
 add_custom_target(fuzzers)
 function(viridian_fuzz name)
   cmake_parse_arguments(ARG "" "" "SOURCES;LINKS" ${ARGN})
@@ -82,6 +82,7 @@ function(viridian_fuzz name)
   set(found ${CMAKE_CURRENT_BINARY_DIR}/${name}.found)
   file(MAKE_DIRECTORY ${found})
   add_test(NAME fuzz.${name}
-    COMMAND ${name} -runs=${VIRIDIAN_FUZZ_RUNS} -timeout=10 -rss_limit_mb=2048 ${found} ${corpus})
+    COMMAND ${name} -seed=1 -max_total_time=${VIRIDIAN_FUZZ_SECONDS} -timeout=30
+      -rss_limit_mb=2048 ${found} ${corpus})
   set_tests_properties(fuzz.${name} PROPERTIES LABELS fuzz TIMEOUT 300)
 endfunction()

@@ -44,7 +44,7 @@ class AtapiTest : public IdeTest {
     while (status == kDataRequest) {
       EXPECT_EQ(ide_2_.in(port::kCount), interrupt_reason::kDataIn);
       EXPECT_EQ(ide_2_.in(port::kStatus), kDataRequest);
-      const unsigned bytes = ide_2_.in(port::kLbaMid) | ide_2_.in(port::kLbaHigh) << 8;
+      const unsigned bytes = ide_2_.in(port::kLbaMid) | unsigned{ide_2_.in(port::kLbaHigh)} << 8;
       blocks_.push_back(bytes);
       const auto block = ide_2_.ins(bytes, 2);
       in_.insert(in_.end(), block.begin(), block.end());
@@ -92,7 +92,8 @@ TEST_F(AtapiTest, DiskTakesNoPacketAndDriveTakesNoSectorCommand) {
   EXPECT_EQ(ide_.command(command::kPacket), kError);
   EXPECT_EQ(ide_.command(command::kIdentifyPacket), kError);
   EXPECT_EQ(ide_.command(command::kDeviceReset), kError);
-  for (unsigned code : {0x20, 0x24, 0x25, 0x30, 0x35, 0xC8, 0xCA, 0xB0, 0xE7, 0xC6, 0xF8})
+  for (unsigned code :
+       {0x20U, 0x24U, 0x25U, 0x30U, 0x35U, 0xC8U, 0xCAU, 0xB0U, 0xE7U, 0xC6U, 0xF8U})
     EXPECT_EQ(ide_2_.command(code), kError) << code;
 }
 
@@ -210,7 +211,8 @@ TEST_F(AtapiTest, ModeSenseConfigurationEventsAndMechanismAnswer) {
 }
 
 TEST_F(AtapiTest, EveryOtherPacketIsAnInvalidOpcode) {
-  for (unsigned code : {0x04, 0x1A, 0x15, 0x2A, 0x35, 0x42, 0x55, 0xA3, 0xAD, 0xBE, 0xFF}) {
+  for (unsigned code :
+       {0x04U, 0x1AU, 0x15U, 0x2AU, 0x35U, 0x42U, 0x55U, 0xA3U, 0xADU, 0xBEU, 0xFFU}) {
     EXPECT_EQ(run({code}), kError) << code;
     EXPECT_EQ(sense(), sense::kInvalidOpcode) << code;
   }

@@ -157,7 +157,8 @@ class IdeTest : public testing::Test {
     return {bytes.begin(), bytes.end()};
   }
   std::vector<std::byte> guest_bytes(uint32_t address, size_t count) {
-    return {memory_bytes_.begin() + address, memory_bytes_.begin() + address + count};
+    const std::byte* const first = memory_bytes_.data() + address;
+    return {first, first + count};
   }
   void put_prds(const std::vector<GuestChannel::Prd>& prds, uint32_t table = kTable) {
     for (const auto& prd : prds) {

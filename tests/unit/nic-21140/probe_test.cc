@@ -57,7 +57,7 @@ TEST_F(ProbeTest, AReadThatGoesOnYieldsTheNextWords) {
   guest_.srom_bits(10, 6);  // deselects at its end
   // The same by hand, without the deselect.
   guest_.out(9, 0x4801);
-  for (const unsigned bit : {1, 1, 0, 0, 0, 1, 0, 1, 0}) {
+  for (const unsigned bit : {1U, 1U, 0U, 0U, 0U, 1U, 0U, 1U, 0U}) {
     guest_.out(9, 0x4801 | bit << 2);
     guest_.out(9, 0x4803 | bit << 2);
   }

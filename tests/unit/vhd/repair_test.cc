@@ -73,7 +73,7 @@ TEST_F(Repair, NamesEachDamageAndMendsItOrSaysWhyNot) {
     const auto loaded = load_image_from(mended, "x.vhd");
     ASSERT_TRUE(loaded) << loaded.error().message;
     EXPECT_TRUE(loaded->warnings.empty()) << loaded->warnings.front();
-    for (uint32_t block : {0, 5, 6, 40}) {
+    for (uint32_t block : {0U, 5U, 6U, 40U}) {
       const bool lost = std::count(damage.lost.begin(), damage.lost.end(), block) != 0;
       const bool moved = damage.name == std::string("entries-share-block");
       if (moved && !lost) continue;

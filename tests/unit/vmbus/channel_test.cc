@@ -194,7 +194,7 @@ TEST_F(ChannelTest, EndOfPollingCallsNobodyWhileTheRingIsEmpty) {
   auto channel = connect_and_open();
   Channel& host = *device_.channels[0];
   guest_.settle();
-  const size_t calls = device_.doorbells;
+  const int calls = device_.doorbells;
   for (int i = 0; i < 3; ++i) {
     host.set_polling(true);
     host.set_polling(false);

@@ -186,7 +186,7 @@ TEST_F(HypervTest, AMissedDoorbellIsCountedAndStillRings) {
 }
 
 TEST_F(HypervTest, EveryOtherCallIsInvalid) {
-  for (const uint64_t code : {0x00, 0x02, 0x08, 0x46, 0x5B, 0x5E, 0x8001, 0xFFFF})
+  for (const uint64_t code : {0x00U, 0x02U, 0x08U, 0x46U, 0x5BU, 0x5EU, 0x8001U, 0xFFFFU})
     EXPECT_EQ(call(code, kInput), hv::kStatusInvalidCode) << code;
   EXPECT_EQ(hyperv.hypercall(2, {.rcx = kFastSignal, .rdx = 0, .r8 = 0}), hv::kStatusInvalidCode);
 }

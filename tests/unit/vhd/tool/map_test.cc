@@ -106,7 +106,7 @@ TEST(MapPicture, ShowsALittleAndNeverTakesItForAll) {
 TEST(MapPicture, LinesFitTheTerminalWhateverTheNames) {
   const std::vector<std::string> labels = {"abc", "日本語の名前がとても長いディスク.vhd",
                                            "a-name-that-is-far-too-long-for-a-row.vhd", "\xff.vhd"};
-  for (size_t columns : {60, 80, 200}) {
+  for (size_t columns : {60U, 80U, 200U}) {
     MapPicture picture(1 << 30, labels.size(), text_cells(labels, columns));
     const std::string text = text_picture(picture, labels, columns);
     for (size_t at = 0; at < text.size();) {

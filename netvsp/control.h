@@ -57,6 +57,7 @@ class Control {
   void set_mtu(uint16_t mtu) noexcept { mtu_ = mtu; }
   void set_rsc_allowed(bool allowed) noexcept { rsc_allowed_ = allowed; }
 
+  bool is_link_up() const noexcept { return link_up_; }
   bool is_initialized() const noexcept { return initialized_; }
   uint32_t filter() const noexcept { return filter_; }
   const MacAddress& mac() const noexcept { return mac_; }

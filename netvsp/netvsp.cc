@@ -24,9 +24,16 @@ Adapter::Adapter(rte_mempool* pool, const AdapterOptions& options)
 Adapter::~Adapter() = default;
 
 void Adapter::set_link(bool up) noexcept {
+  if (up == control_.is_link_up()) return;
   control_.set_link(up);
-  if (!control_.is_initialized() || !can_take_control()) return;
-  const auto message = control_.indicate_link(up);
+  link_untold_ = control_.is_initialized();  // else the guest will ask
+  tell_link();
+}
+
+void Adapter::tell_link() noexcept {
+  if (!link_untold_ || !can_take_control()) return;
+  link_untold_ = false;
+  const auto message = control_.indicate_link(control_.is_link_up());
   answers_.emplace_back(message.begin(), message.end());
   send_answers();
 }
@@ -248,6 +255,7 @@ void Adapter::send_answers() noexcept {
   const bool was_full = !can_take_control();
   answers_.erase(answers_.begin(), answers_.begin() + static_cast<ptrdiff_t>(sent));
   if (was_full && can_take_control() && primary != nullptr) primary->channel().resume();
+  tell_link();
 }
 
 // --- the switch's side ---------------------------------------------------------------------------

@@ -34,9 +34,6 @@ class Adapter final : public vmbus::Device, public vswitch::SwitchPort {
   Adapter(rte_mempool* pool, const AdapterOptions& options);
   ~Adapter() override;  // REQUIRES: no channel is open
 
-  // Tells the guest that the cable was put in or pulled.
-  void set_link(bool up) noexcept;
-
   const Statistics& statistics() const noexcept { return statistics_; }
   const MacAddress& mac() const noexcept { return control_.mac(); }
 
@@ -56,6 +53,7 @@ class Adapter final : public vmbus::Device, public vswitch::SwitchPort {
   void flush() noexcept override;
   bool arm() noexcept override;
   void disarm() noexcept override;
+  void set_link(bool up) noexcept override;
 
  private:
   friend class NetChannel;
@@ -68,6 +66,7 @@ class Adapter final : public vmbus::Device, public vswitch::SwitchPort {
   void rndis_control(std::span<const std::byte> message) noexcept;
   bool can_take_control() const noexcept { return answers_.size() < kPendingAnswers; }
   void send_answers() noexcept;
+  void tell_link() noexcept;
   void forget(NetChannel& channel) noexcept;
 
   Message agree_version(const Init& init) noexcept;
@@ -99,6 +98,7 @@ class Adapter final : public vmbus::Device, public vswitch::SwitchPort {
   std::vector<std::vector<std::byte>> answers_;  // control messages that wait for the guest
   uint16_t next_receive_ = 0;                    // the channel whose turn it is
   bool armed_ = true;
+  bool link_untold_ = false;  // there was no room to tell the guest of a change
 };
 
 }  // namespace viridian::netvsp

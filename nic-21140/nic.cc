@@ -111,6 +111,7 @@ bool Nic::stopped() const noexcept {
 
 void Nic::set_link(bool up) noexcept {
   const pci::GateHold hold(gate_);
+  if (up == core_.link) return;
   core_.link = up;
   mii_.set_link(up);
 }

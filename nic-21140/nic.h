@@ -53,7 +53,7 @@ class Nic final : public pci::PciFunction, public vswitch::SwitchPort {
   bool stopped() const noexcept;
 
   // Any thread.
-  void set_link(bool up) noexcept;
+  void set_link(bool up) noexcept override;
   bool failed() const noexcept;  // stands until the guest resets it: statistics().errors has why
   const Statistics& statistics() const noexcept { return core_.statistics; }
 

@@ -12,7 +12,7 @@ struct Text {
 
 constexpr std::array<Text, static_cast<size_t>(DropReason::kCount)> kTexts = {{
     {"none", "it is not dropped"},
-    {"port-down", "this kind of switch does not connect a port of this role"},
+    {"port-down", "the port's link is off, or this kind of switch does not connect its role"},
     {"runt", "it is shorter than an Ethernet header"},
     {"too-long", "it is longer than any frame may be"},
     {"bad-source", "its source is a multicast address or zero"},

@@ -11,7 +11,7 @@ namespace viridian::vswitch {
 
 enum class DropReason : uint8_t {
   kNone,             // not dropped
-  kPortDown,         // the port's role has no place in this kind of switch
+  kPortDown,         // its link is off, or its role has no place in this kind of switch
   kRunt,             // shorter than an Ethernet header
   kTooLong,          // longer than kMaxFrameBytes
   kBadSource,        // from a multicast address or from zero

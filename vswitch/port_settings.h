@@ -67,6 +67,7 @@ struct StaticMac {
 struct PortSettings {
   std::string name{};
   PortRole role = PortRole::kGuest;
+  bool link = true;  // false: the cable is out
   VlanSettings vlan{};
 
   MacAddress mac{};        // of the guest, for the guard; known from the start and never moved

@@ -51,6 +51,10 @@ class SwitchPort {
   // False: nobody is at the other end, and frames for it are lost.
   virtual bool carrier() const noexcept { return true; }
 
+  // The cable is in or out, as who sets up the switch says: the other end sees it, where it can.
+  // Called when the port gets its settings, also with what is so already.
+  virtual void set_link(bool /*up*/) noexcept {}
+
   // It has left its switch for good: lets go of the reactor, which it may turn; not from a
   // callback. Then it may be destroyed by any thread, and what takes long happens there.
   virtual void close() noexcept {}

@@ -69,6 +69,14 @@ Result<void> TapPort::set_mtu(uint16_t mtu) {
   return {};
 }
 
+// Kernels before 5.0 cannot; the switch then keeps the frames back alone.
+void TapPort::set_link(bool up) noexcept {
+  if (up == link_) return;
+  link_ = up;
+  int carrier = up ? 1 : 0;
+  (void)::ioctl(fd_.get(), TUNSETCARRIER, &carrier);
+}
+
 bool TapPort::arm() noexcept {
   if (readable_) return false;
   poll_.arm();

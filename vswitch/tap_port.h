@@ -36,6 +36,7 @@ class TapPort final : public SwitchPort {
   uint16_t receive(std::span<rte_mbuf*> frames) noexcept override;
   uint16_t transmit(std::span<rte_mbuf* const> frames) noexcept override;
   bool arm() noexcept override;
+  void set_link(bool up) noexcept override;
   void disarm() noexcept override {}
   void close() noexcept override { poll_.close(); }
 
@@ -49,6 +50,7 @@ class TapPort final : public SwitchPort {
   std::string name_;
   uint16_t mtu_;
   bool readable_ = true;
+  bool link_ = true;
   io::PollSource poll_;
   FrameRoom room_;
 };

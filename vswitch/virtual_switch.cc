@@ -35,8 +35,9 @@ const PortCounters* VirtualSwitch::counters(PortId id) const noexcept {
   return state == nullptr ? nullptr : &state->counters;
 }
 
-bool VirtualSwitch::has_place(PortRole role) const noexcept {
-  switch (role) {
+bool VirtualSwitch::has_place(const PortSettings& settings) const noexcept {
+  if (!settings.link) return false;
+  switch (settings.role) {
     case PortRole::kGuest:
       return true;
     case PortRole::kHost:
@@ -114,6 +115,7 @@ void VirtualSwitch::apply(PortState& state, const PortSettings& settings) {
   macs_.flush_port(state.id);
   macs_.set_port_limit(state.id, settings.mac_limit);
   state.settings = settings;
+  state.port->set_link(settings.link);
   state.vlan = compile(settings.vlan);
   state.ingress_vlan = state.vlan.ingress;
   state.mac_bits = settings.mac.bits();
@@ -168,7 +170,7 @@ void VirtualSwitch::recompute() noexcept {
   group_of_ = groups;
 
   for (PortState* state : ports_) {
-    const bool was_live = std::exchange(state->live, has_place(state->settings.role));
+    const bool was_live = std::exchange(state->live, has_place(state->settings));
     state->ingress_group = group_of_[state->ingress_vlan];
     set_features(*state);
     if (state->live && state->settings.mirror == MirrorMode::kDestination)

@@ -107,7 +107,7 @@ class VirtualSwitch : public io::Poller {
   void set_features(PortState& state) const noexcept;
   static void set_capabilities(PortState& state, const PortFeatures& features) noexcept;
   void place_static(const PortState& state) noexcept;
-  bool has_place(PortRole role) const noexcept;
+  bool has_place(const PortSettings& settings) const noexcept;
   bool is_waiting(const PortState& state) const noexcept;
   bool arm_all() noexcept;
   void disarm_all() noexcept;

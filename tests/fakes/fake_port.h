@@ -51,6 +51,7 @@ class FakePort : public vswitch::SwitchPort {
   unsigned flushes = 0;
   bool armed = false;
   bool connected = true;  // somebody is at its other end
+  bool link = true;       // what the switch said last
 
   vswitch::PortFeatures features() const noexcept override { return features_; }
   uint16_t receive(std::span<rte_mbuf*> frames) noexcept override;
@@ -59,6 +60,7 @@ class FakePort : public vswitch::SwitchPort {
   bool arm() noexcept override { return armed = coming_.empty(); }
   void disarm() noexcept override { armed = false; }
   bool carrier() const noexcept override { return connected; }
+  void set_link(bool up) noexcept override { link = up; }
 
  private:
   rte_mempool* pool_;

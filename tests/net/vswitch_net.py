@@ -244,6 +244,20 @@ def every_mix_of_offloads_carries_tcp(net):
         echo.wait()
 
 
+def host_sees_a_pulled_cable(net):
+    def has_carrier():
+        shown = json.loads(run("ip", "-json", "link", "show", "near0").stdout)
+        return "LOWER_UP" in shown[0]["flags"]
+
+    assert has_carrier()
+    net.vswitch("set-port", "lan", "host", "link=false")
+    assert not has_carrier()
+    assert net.ping() == 0
+    net.vswitch("set-port", "lan", "host", "link=true")
+    assert has_carrier()
+    net.ping_until_answered()
+
+
 def wrong_input_is_one_line(net):
     def refused(text, *words):
         done = net.vswitch(*words, check=False)
@@ -283,7 +297,7 @@ def idle_switch_sleeps(net):
 
 CASES = [frames_pass_from_host_to_namespace, capture_opens_in_tcpdump, live_changes_take_effect,
          ports_come_and_go_without_loss, tcp_keeps_its_offloads,
-         every_mix_of_offloads_carries_tcp, wrong_input_is_one_line,
+         every_mix_of_offloads_carries_tcp, host_sees_a_pulled_cable, wrong_input_is_one_line,
          idle_switch_sleeps]
 
 

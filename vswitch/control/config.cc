@@ -89,6 +89,7 @@ PortConfig read_port(const Json& value, const std::string& path, std::string& er
   read_name(fields, settings.name);
   read_device(fields, port.device);
   fields.choice<PortRole>("role", settings.role, kRoles);
+  fields.flag("link", settings.link);
   if (const Json* vlan = fields.any("vlan"); vlan != nullptr)
     read_vlan(*vlan, fields.path_of("vlan"), error, settings.vlan);
   fields.address("mac", settings.mac);
@@ -174,6 +175,7 @@ Json to_json(const PortConfig& config) {
   put<uint16_t>(json, "mtu", config.device.mtu, 1500);
   put(json, "client", config.device.client, false);
   if (port.role != PortRole::kGuest) json["role"] = name_of<PortRole>(kRoles, port.role);
+  put(json, "link", port.link, true);
   if (port.vlan.mode != VlanMode::kUntagged) json["vlan"] = vlan_to_json(port.vlan);
   if (!port.mac.is_zero()) json["mac"] = port.mac.to_string();
   put(json, "mac_guard", port.mac_guard, false);

@@ -198,6 +198,8 @@ TEST_F(ReceiveTest, LinkThatGoesDownIsTold) {
   ASSERT_TRUE(status);
   EXPECT_EQ(status->status.get(), rndis_status::kMediaDisconnect);
   EXPECT_EQ(netvsc.query(oid::kMediaConnectStatus), Bytes({std::byte{1}, {}, {}, {}}));
+  adapter_->set_link(false);
+  EXPECT_FALSE(netvsc.receive()) << "it is so already";
 }
 
 }  // namespace

@@ -25,7 +25,7 @@ std::string port_refusal(const std::string& fields) {
 
 constexpr const char* kEverything = R"({"switches":[{"name":"lan","kind":"external",
   "mac_capacity":1000,"mac_age_s":10,"ports":[
-  {"name":"a","type":"tap","interface":"t0","mtu":9000,"role":"host",
+  {"name":"a","type":"tap","interface":"t0","mtu":9000,"role":"host","link":false,
    "vlan":{"mode":"trunk","vlan":5,"allowed":"1-10,20,4094"},"mac":"00:15:5d:00:00:01",
    "mac_guard":true,"dhcp_guard":true,"router_guard":true,"mac_limit":5,"storm_limit":6,
    "multicast_limit":7,"max_bits_per_second":1000000,"weight":3,"mirror":"source",

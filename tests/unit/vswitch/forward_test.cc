@@ -193,6 +193,30 @@ TEST_F(Forward, SleepsOnlyWhenNoPortHasAFrame) {
   EXPECT_EQ(ports_[1]->taken_count(), 1U);
 }
 
+TEST_F(Forward, PortWhoseLinkIsOffIsNotConnectedAndIsTold) {
+  add(2);
+  add({.name = "off", .link = false});
+  EXPECT_FALSE(ports_[2]->link);
+  send(0, kBroadcast, station(1));
+  EXPECT_EQ(receivers(), (Ids{1}));
+  send(2, kBroadcast, station(3));
+  EXPECT_EQ(receivers(), Ids{});
+  EXPECT_EQ(dropped(2, DropReason::kPortDown), 1U);
+  ASSERT_TRUE(switch_.change_port(2, {.name = "off"}));
+  EXPECT_TRUE(ports_[2]->link);
+  send(0, kBroadcast, station(1));
+  EXPECT_EQ(receivers(), (Ids{1, 2}));
+}
+
+TEST_F(Forward, AddressesOfAPortAreForgottenWithItsLink) {
+  add(3);
+  send(2, kBroadcast, station(3));
+  receivers();
+  ASSERT_TRUE(switch_.change_port(2, {.name = "p", .link = false}));
+  send(0, station(3), station(1));
+  EXPECT_EQ(receivers(), (Ids{1}));
+}
+
 class Kinds : public SwitchTest {};
 
 TEST_F(Kinds, HostAndUplinkAreConnectedAsTheKindSays) {

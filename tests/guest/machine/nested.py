@@ -33,6 +33,9 @@ START_LIMIT_S = 120
 COPY_LIMIT_S = 60
 # Who says nothing for so long stands still: ten times the longest silence of a run that goes on.
 SILENCE_LIMIT_S = 150
+# QEMU sometimes loses a timer of the machine's only processor, which then sleeps for good. An event
+# from outside wakes both, so it gets one, an empty line, so often.
+NUDGE_EVERY_S = 1
 # A run that is about to use up its time says where each of its threads is: what the kernel does for
 # it, and twice the time that it has used, so that one can see whether it moves.
 STUCK_BEFORE_S = 20
@@ -110,10 +113,17 @@ class NestedMachine:
 
     def _answer(self, deadline: float) -> tuple[str, str]:
         """The next line of the machine, or TIMEOUT, or GONE when there is no machine any more."""
-        try:
-            return self.answers.get(timeout=max(deadline - time.monotonic(), 0.01))
-        except queue.Empty:
-            return "TIMEOUT", ""
+        while True:
+            left = deadline - time.monotonic()
+            try:
+                return self.answers.get(timeout=min(max(left, 0.01), NUDGE_EVERY_S))
+            except queue.Empty:
+                if left <= 0:
+                    return "TIMEOUT", ""
+            try:
+                self.socket.send(b"\n", socket.MSG_DONTWAIT)
+            except OSError:
+                pass  # it has enough of them, or has ended
 
     def run(self, folder: Path, command: list[str], limit_s: int,
             on_line: LineSink | None = None) -> Outcome:
@@ -197,7 +207,8 @@ def read_answers(connection: socket.socket, answers: queue.Queue[tuple[str, str]
         with connection.makefile("r", errors="replace", newline="\n") as lines:
             for line in lines:
                 word, _, text = line.rstrip("\r\n").partition(" ")
-                answers.put((word, text))
+                if word:  # else the echo of a nudge, from before it was told not to
+                    answers.put((word, text))
     except OSError:
         pass  # closed by _kill()
     answers.put(("GONE", ""))

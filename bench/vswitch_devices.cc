@@ -65,8 +65,8 @@ Result<void> run(unsigned run_ms, const std::string& features,
   turn_for(uint64_t{run_ms} * 1'000'000);
   const uint64_t spent_ns = clock_ns(CLOCK_THREAD_CPUTIME_ID) - cpu_before_ns;
   fmt::print("{} {}\n", frames() - frames_before, spent_ns);
-  for (vswitch::PortId id = 0; id < devices.size(); ++id)
-    bridge.remove_port(id);
+  for (size_t id = 0; id < devices.size(); ++id)
+    bridge.remove_port(static_cast<vswitch::PortId>(id));
   return {};
 }
 

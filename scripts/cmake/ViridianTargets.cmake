@@ -68,7 +68,7 @@ endfunction()
 # A libFuzzer program. ctest (label fuzz) feeds it for VIRIDIAN_FUZZ_SECONDS, starting from the seeds
 # in tests/fuzz/corpus/NAME where there are any, and always the same way: a change is judged, not
 # its luck. By hand it goes on, another way each time. `fuzzers` builds all of them.
-set(VIRIDIAN_FUZZ_SECONDS 60 CACHE STRING "How long ctest feeds each fuzz target")
+set(VIRIDIAN_FUZZ_SECONDS 30 CACHE STRING "How long ctest feeds each fuzz target")
 add_custom_target(fuzzers)
 function(viridian_fuzz name)
   cmake_parse_arguments(ARG "" "" "SOURCES;LINKS" ${ARGN})

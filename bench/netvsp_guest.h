@@ -69,7 +69,6 @@ class NetvspGuest {
   void take_answer(uint64_t id, const netvsp::Message& message);
   void take_frames(const vmbus::GuestPacket& packet);
   void check_number(uint32_t end);
-  void give_back(uint64_t id);
   Direct make_direct() const;
 
   io::Reactor& reactor_;

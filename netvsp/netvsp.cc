@@ -93,6 +93,7 @@ void Adapter::reset() noexcept {
   drop_receive_buffer();
   send_buffer_.reset();
   answers_.clear();
+  link_untold_ = false;
   control_.reset();
 }
 

@@ -1,23 +1,21 @@
 #include "netvsp/receive_buffer.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "netvsp/limits.h"
 
 namespace viridian::netvsp {
+
 std::optional<ReceiveBuffer> ReceiveBuffer::map(const GuestMemory& memory,
                                                 const vmbus::Gpadl& gpadl, uint32_t section_bytes) {
-  if (gpadl.byte_count < kMinBufferBytes || gpadl.byte_count > kMaxBufferBytes) return {};
+  auto pages = map_lent_pages(memory, gpadl);
+  if (!pages) return {};
   ReceiveBuffer buffer;
   buffer.bytes_ = gpadl.byte_count;
   buffer.first_offset_ = gpadl.byte_offset;
   buffer.section_bytes_ = section_bytes;
-  buffer.pages_.reserve(gpadl.pfns.size());
-  for (const uint64_t pfn : gpadl.pfns) {
-    const auto page = memory.window(Gpa{pfn * kPageBytes}, kPageBytes);
-    if (!page) return {};
-    buffer.pages_.push_back(page->data());
-  }
+  buffer.pages_ = std::move(*pages);
   buffer.next_.resize(std::min(gpadl.byte_count / section_bytes, kMaxReceiveSections));
   for (uint32_t section = buffer.section_count(); section-- > 0;) {
     buffer.next_[section] = buffer.free_;

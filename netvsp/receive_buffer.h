@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "base/guest_memory.h"
+#include "netvsp/lent_pages.h"
 #include "vmbus/gpadl.h"
 
 namespace viridian::netvsp {
@@ -67,7 +68,7 @@ class ReceiveBuffer {
   }
 
  private:
-  static constexpr uint32_t kPageBytes = 4096;
+  static constexpr uint32_t kPageBytes = kLentPageBytes;
   static constexpr size_t kShortBytes = 256;  // copied faster without a call
 
   ReceiveBuffer() = default;

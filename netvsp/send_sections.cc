@@ -1,28 +1,26 @@
 #include "netvsp/send_sections.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "base/checked.h"
+#include "netvsp/lent_pages.h"
 
 namespace viridian::netvsp {
 namespace {
 
-constexpr uint32_t kPageBytes = 4096;
+constexpr uint32_t kPageBytes = kLentPageBytes;
 
 }  // namespace
 
 std::optional<SendSections> SendSections::map(const GuestMemory& memory,
                                               const vmbus::Gpadl& gpadl) {
-  if (gpadl.byte_count < kMinBufferBytes || gpadl.byte_count > kMaxBufferBytes) return {};
+  auto pages = map_lent_pages(memory, gpadl);
+  if (!pages) return {};
   SendSections sections;
   sections.bytes_ = gpadl.byte_count;
   sections.first_offset_ = gpadl.byte_offset;
-  sections.pages_.reserve(gpadl.pfns.size());
-  for (const uint64_t pfn : gpadl.pfns) {
-    const auto page = memory.window(Gpa{pfn * kPageBytes}, kPageBytes);
-    if (!page) return {};
-    sections.pages_.push_back(page->data());
-  }
+  sections.pages_ = std::move(*pages);
   return sections;
 }
 

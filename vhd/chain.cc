@@ -118,6 +118,12 @@ Result<void> lock_link(ChainLink& link, std::string_view name, LockMode mode) {
   return {};
 }
 
+Result<void> lock_for_reading(std::span<ChainLink> links) {
+  for (ChainLink& link : links)
+    VIRIDIAN_TRY(lock_link(link, link.path, LockMode::kRead));
+  return {};
+}
+
 Result<ChainLink> open_image(const std::string& path, Access access, const OpenPolicy& policy,
                              Locks locks) {
   struct stat status {};

@@ -6,6 +6,7 @@
 // unless the policy says otherwise. Control path, any thread.
 #pragma once
 
+#include <span>
 #include <string>
 #include <vector>
 
@@ -39,5 +40,7 @@ Result<ChainLink> open_image(const std::string& path, Access access, const OpenP
 
 // Locks an image that was opened without a lock; `name` is for the message.
 Result<void> lock_link(ChainLink& link, std::string_view name, LockMode mode);
+// The same for reading, each of `links`.
+Result<void> lock_for_reading(std::span<ChainLink> links);
 
 }  // namespace viridian::vhd

@@ -112,6 +112,15 @@ Result<ImageLock> ImageLock::take(int fd, std::string_view name, LockMode mode, 
   return ImageLock(std::make_shared<Held>(std::move(own)));
 }
 
+Result<void> refuse_if_locked(const std::string& path, int access, LockMode mode) {
+  const UniqueFd fd(::open(path.c_str(), access | O_CLOEXEC | O_NONBLOCK | O_NOCTTY));
+  if (!fd && errno == ENOENT) return {};
+  if (!fd) return fail_errno(path, errno);
+  const auto lock = ImageLock::take(fd.get(), path, mode);
+  if (!lock) return Unexpected(lock.error());
+  return {};
+}
+
 void ImageLock::relax() {
   if (!held_) return;
   for (const unsigned permission : {kWritePermission, kResize}) {

@@ -11,6 +11,7 @@
 #pragma once
 
 #include <memory>
+#include <string>
 #include <string_view>
 
 #include "base/result.h"
@@ -43,5 +44,9 @@ class ImageLock {
 
   std::shared_ptr<Held> held_;
 };
+
+// kLocked if somebody else uses the file, opened with `access` of open(2), in a way that does not
+// go with `mode`. A file that is not there is free.
+Result<void> refuse_if_locked(const std::string& path, int access, LockMode mode);
 
 }  // namespace viridian::vhd

@@ -50,14 +50,7 @@ inline DropReason VirtualSwitch::judge_sender(PortState& in, uint64_t source,
     return DropReason::kMacGuard;
   }
   if ((in.ingress & kInPacket) == 0) return DropReason::kNone;
-  if (const auto known = in.verdicts_in.of_last(headers)) [[likely]]
-    return *known;
-  const auto key = flow_key_of(headers);
-  if (!key) return judge_packet(in, headers);
-  if (const auto known = in.verdicts_in.find(headers, *key)) return *known;
-  const DropReason verdict = judge_packet(in, headers);
-  in.verdicts_in.remember(*key, verdict);
-  return verdict;
+  return in.verdicts_in.of(headers, [&] { return judge_packet(in, headers); });
 }
 
 // Keeps the frames that may come in, in order.

@@ -217,14 +217,10 @@ bool VirtualSwitch::storm_allows(PortState& in, uint64_t address, bool count_it)
 DropReason VirtualSwitch::judge_egress(PortState& out, const View& view) noexcept {
   if (view.packet_bytes > out.features.mtu) return DropReason::kMtu;
   if ((out.egress & kOutAcl) == 0) return DropReason::kNone;
-  const auto key = flow_key_of(view.headers);
-  if (key) {
-    if (const auto known = out.verdicts_out.find(view.headers, *key)) return *known;
-  }
-  const bool allowed = out.acl_out.judge(parse_packet(view.headers)) == AclAction::kAllow;
-  const DropReason verdict = allowed ? DropReason::kNone : DropReason::kAclOut;
-  if (key) out.verdicts_out.remember(*key, verdict);
-  return verdict;
+  return out.verdicts_out.of(view.headers, [&] {
+    const bool allowed = out.acl_out.judge(parse_packet(view.headers)) == AclAction::kAllow;
+    return allowed ? DropReason::kNone : DropReason::kAclOut;
+  });
 }
 
 void VirtualSwitch::offer(Receivers& receivers, PortState& out, const rte_mbuf& frame) noexcept {

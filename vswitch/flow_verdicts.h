@@ -63,6 +63,19 @@ class FlowVerdicts {
     last_ = {};
   }
 
+  // What `judge` says of the packet, which is asked only if that is not known.
+  template <class Judge>
+  DropReason of(std::span<const uint8_t> frame, Judge&& judge) noexcept {
+    if (const auto known = of_last(frame)) [[likely]]
+      return *known;
+    const auto key = flow_key_of(frame);
+    if (!key) return judge();
+    if (const auto known = find(frame, *key)) return *known;
+    const DropReason verdict = judge();
+    remember(*key, verdict);
+    return verdict;
+  }
+
   // The verdict of the usual packet before, if this one is of the same flow: most are.
   std::optional<DropReason> of_last(std::span<const uint8_t> frame) const noexcept {
     if (frame.size() < kUsualBytes) return std::nullopt;

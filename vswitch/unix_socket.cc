@@ -7,11 +7,11 @@
 
 namespace viridian::vswitch {
 
-Result<sockaddr_un> unix_address(const std::string& path) {
+Result<sockaddr_un> unix_address(const std::string& path, std::string_view field) {
   sockaddr_un address = {};
   address.sun_family = AF_UNIX;
   if (path.empty() || path.size() >= sizeof(address.sun_path)) {
-    return fail(ErrorKind::kInvalidArgument, "socket: \"{}\" must have 1 to {} bytes", path,
+    return fail(ErrorKind::kInvalidArgument, "{}: \"{}\" must have 1 to {} bytes", field, path,
                 sizeof(address.sun_path) - 1);
   }
   path.copy(address.sun_path, path.size());

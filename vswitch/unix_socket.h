@@ -6,12 +6,14 @@
 #include <sys/un.h>
 
 #include <string>
+#include <string_view>
 
 #include "base/result.h"
 
 namespace viridian::vswitch {
 
-Result<sockaddr_un> unix_address(const std::string& path);
+// `field` is what a person calls the path.
+Result<sockaddr_un> unix_address(const std::string& path, std::string_view field = "socket");
 
 // The system's calls take every kind of address by the pointer of this one.
 inline const sockaddr* generic_address(const sockaddr_un& address) {

@@ -1,21 +1,13 @@
 #include "vswitch/virtual_switch.h"
 
 #include <algorithm>
-#include <chrono>
 #include <numeric>
 #include <utility>
 
+#include "base/steady_clock.h"
 #include "vswitch/offload.h"
 
 namespace viridian::vswitch {
-namespace {
-
-uint64_t steady_now_ns() noexcept {
-  const auto now = std::chrono::steady_clock::now().time_since_epoch();
-  return static_cast<uint64_t>(std::chrono::duration_cast<std::chrono::nanoseconds>(now).count());
-}
-
-}  // namespace
 
 VirtualSwitch::VirtualSwitch(const SwitchSettings& settings, rte_mempool* pool)
     : settings_(settings), pool_(pool), macs_(settings.mac_capacity, settings.mac_age_s) {

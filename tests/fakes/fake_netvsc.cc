@@ -260,7 +260,7 @@ std::optional<Received> FakeNetvsc::receive(bool give) {
   return received;
 }
 
-bool FakeNetvsc::give_back(uint64_t transaction_id) {
+bool FakeNetvsc::complete(uint64_t transaction_id) {
   const Message message =
       make_message(message_type::kSendRndisPacketComplete, le32(status::kSuccess));
   struct {
@@ -272,7 +272,11 @@ bool FakeNetvsc::give_back(uint64_t transaction_id) {
   packet.descriptor.len8 = uint16_t{sizeof(packet) / 8};
   packet.descriptor.transaction_id = transaction_id;
   std::memcpy(packet.body.data(), &message, packet.body.size());
-  const bool sent = channel_->send_raw(std::as_bytes(std::span(&packet, 1)));
+  return channel_->send_raw(std::as_bytes(std::span(&packet, 1)));
+}
+
+bool FakeNetvsc::give_back(uint64_t transaction_id) {
+  const bool sent = complete(transaction_id);
   guest_.settle();
   return sent;
 }

@@ -72,6 +72,7 @@ class FakeNetvsc {
   // The next packet with RNDIS messages; it is given back at once, or by give_back().
   std::optional<Received> receive(bool give_back = true);
   bool give_back(uint64_t transaction_id);
+  bool complete(uint64_t transaction_id);  // the same, and the host may not have seen it yet
 
   // Bytes of the receive buffer.
   void copy_received(uint32_t at, std::span<std::byte> into) const;

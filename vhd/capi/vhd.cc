@@ -60,17 +60,6 @@ int run_data(viridian_vhd* disk, io::IoOp op, const iovec* iov, int iov_count, u
   });
 }
 
-// kLocked if somebody else uses the file in a way that does not go with `mode`. A file that is not
-// there is free.
-Result<void> try_lock(const std::string& path, int access, LockMode mode) {
-  const UniqueFd fd(::open(path.c_str(), access | O_CLOEXEC | O_NONBLOCK | O_NOCTTY));
-  if (!fd && errno == ENOENT) return {};
-  if (!fd) return fail_errno(path, errno);
-  auto lock = ImageLock::take(fd.get(), path, mode);
-  if (!lock) return Unexpected(std::move(lock).error());
-  return {};
-}
-
 Result<void> create(const std::string& path, const viridian_vhd_create_options& options,
                     Format parent_format) {
   CreateOptions create;
@@ -78,11 +67,11 @@ Result<void> create(const std::string& path, const viridian_vhd_create_options& 
   if (options.block_size != 0) create.block_size = options.block_size;
   create.replace = (options.flags & VIRIDIAN_VHD_REPLACE) != 0;
   create.preallocate = (options.flags & VIRIDIAN_VHD_PREALLOCATE) != 0;
-  if (create.replace) VIRIDIAN_TRY(try_lock(path, O_RDWR, LockMode::kWrite));
+  if (create.replace) VIRIDIAN_TRY(refuse_if_locked(path, O_RDWR, LockMode::kWrite));
   if (options.kind == VIRIDIAN_VHD_FIXED) return create_fixed(path, create);
   if (options.kind == VIRIDIAN_VHD_DYNAMIC) return create_dynamic(path, create);
   // A parent that changes under its child makes the child worthless.
-  VIRIDIAN_TRY(try_lock(options.parent, O_RDONLY, LockMode::kRead));
+  VIRIDIAN_TRY(refuse_if_locked(options.parent, O_RDONLY, LockMode::kRead));
   OpenPolicy policy;
   policy.format = parent_format;
   policy.allow_parent_outside = (options.flags & VIRIDIAN_VHD_ALLOW_PARENT_OUTSIDE) != 0;

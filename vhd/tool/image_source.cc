@@ -35,8 +35,7 @@ bool all_set(std::span<const std::byte> bitmap, uint64_t first, uint64_t end) {
 Result<std::vector<ChainLink>> open_locked(const std::string& path, const OpenPolicy& policy) {
   auto chain = open_chain(path, Access::kReadOnly, policy);
   if (!chain) return chain;
-  for (ChainLink& link : *chain)
-    VIRIDIAN_TRY(lock_link(link, link.path, LockMode::kRead));
+  VIRIDIAN_TRY(lock_for_reading(*chain));
   return chain;
 }
 

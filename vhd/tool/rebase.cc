@@ -52,8 +52,7 @@ Result<std::vector<ChainLink>> open_parent(const ChainLink& child, const std::st
     return fail(ErrorKind::kInvalidArgument,
                 "{}: parent: is the image itself or one of its children; give another one", path);
   }
-  for (ChainLink& link : *chain)
-    VIRIDIAN_TRY(lock_link(link, link.path, LockMode::kRead));
+  VIRIDIAN_TRY(lock_for_reading(*chain));
   return chain;
 }
 
@@ -187,8 +186,7 @@ Result<uint64_t> keep_content(const RebaseCommand& command, const ChainLink& chi
   auto old_chain = open_chain(command.path, Access::kReadOnly, command.policy);
   if (!old_chain) return Unexpected(old_chain.error());
   const auto old_parents = std::span(*old_chain).subspan(1);
-  for (ChainLink& link : old_parents)
-    VIRIDIAN_TRY(lock_link(link, link.path, LockMode::kRead));
+  VIRIDIAN_TRY(lock_for_reading(old_parents));
   const auto reactor = io::Reactor::create();
   if (!reactor) return Unexpected(reactor.error());
   DiskOptions options;

@@ -6,8 +6,8 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <chrono>
 
+#include "base/steady_clock.h"
 #include "vswitch/unix_socket.h"
 
 namespace viridian::vswitch {
@@ -15,11 +15,6 @@ namespace {
 
 constexpr uint64_t kSampleNs = 1'000'000'000;  // between two readings that rates are made of
 constexpr int kBacklog = 16;
-
-uint64_t now_ns() {
-  const auto now = std::chrono::steady_clock::now().time_since_epoch();
-  return static_cast<uint64_t>(std::chrono::duration_cast<std::chrono::nanoseconds>(now).count());
-}
 
 }  // namespace
 
@@ -71,14 +66,14 @@ void ControlServer::accept() {
 
 void ControlServer::serve(Connection& client, short events, bool& keep) {
   if ((events & POLLIN) != 0) keep = client.read();
-  client.advance(now_ns());
+  client.advance(steady_now_ns());
   // Also at once, without waiting to be told that it may be sent.
   if (keep && (client.wanted_events() & POLLOUT) != 0) keep = client.send();
   if ((events & (POLLERR | POLLHUP)) != 0 && (events & POLLIN) == 0) keep = false;
 }
 
 void ControlServer::serve_ready(const std::vector<pollfd>& waiting) {
-  if (const uint64_t now = now_ns(); now - sample_ns_ >= kSampleNs) {
+  if (const uint64_t now = steady_now_ns(); now - sample_ns_ >= kSampleNs) {
     commands_.sample(now);
     sample_ns_ = now;
   }
@@ -98,7 +93,8 @@ void ControlServer::run() {
     waiting.assign({{socket_.get(), POLLIN, 0}, {stop_event_.get(), POLLIN, 0}});
     for (const auto& client : clients_)
       waiting.push_back({client->fd(), client->wanted_events(), 0});
-    if (::poll(waiting.data(), waiting.size(), timeout_ms(now_ns())) < 0 && errno != EINTR) break;
+    if (::poll(waiting.data(), waiting.size(), timeout_ms(steady_now_ns())) < 0 && errno != EINTR)
+      break;
     host_.alone([&] { serve_ready(waiting); });
   }
   host_.alone([this] { clients_.clear(); });

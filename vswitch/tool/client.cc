@@ -2,26 +2,21 @@
 
 #include <poll.h>
 #include <sys/socket.h>
-#include <sys/un.h>
 
 #include <array>
 #include <cerrno>
 #include <utility>
 
+#include "vswitch/unix_socket.h"
+
 namespace viridian::vswitch {
 
 Result<Client> Client::connect(const std::string& path) {
-  sockaddr_un address = {};
-  address.sun_family = AF_UNIX;
-  if (path.empty() || path.size() >= sizeof(address.sun_path)) {
-    return fail(ErrorKind::kInvalidArgument, "--socket: \"{}\" must have 1 to {} bytes", path,
-                sizeof(address.sun_path) - 1);
-  }
-  path.copy(address.sun_path, path.size());
+  const auto address = unix_address(path, "--socket");
+  if (!address) return Unexpected(address.error());
   UniqueFd fd(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
   if (!fd) return fail_errno("socket", errno);
-  // The system's calls take every kind of address by the pointer of this one.
-  if (::connect(fd.get(), reinterpret_cast<const sockaddr*>(&address), sizeof(address)) != 0)
+  if (::connect(fd.get(), generic_address(*address), sizeof(*address)) != 0)
     return fail_errno(fmt::format("--socket: {}: no switch answers", path), errno);
   return Client(std::move(fd));
 }

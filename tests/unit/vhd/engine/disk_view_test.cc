@@ -11,6 +11,7 @@
 
 #include "tests/conformance/sync_disk.h"
 #include "tests/support/temp_folder.h"
+#include "tests/unit/vhd/engine/disk_request.h"
 #include "vhd/create.h"
 #include "vhd/open_disk.h"
 
@@ -23,26 +24,6 @@ using io::IoStatus;
 constexpr uint32_t kBlock = 64 << 10;
 constexpr uint64_t kPerBlock = kBlock / kSectorBytes;
 constexpr uint64_t kBlocks = 24;
-
-struct Request : io::IoRequest {
-  Request(IoOp what, uint64_t from, uint64_t count, unsigned value = 0)
-      : bytes(count * kSectorBytes, static_cast<std::byte>(value)) {
-    op = what;
-    sector = from;
-    sector_count = count;
-    part = {bytes.data(), bytes.size()};
-    if (op == IoOp::kRead || op == IoOp::kWrite) data = {&part, 1};
-    done = [](io::IoRequest& self) noexcept { static_cast<Request&>(self).ended = true; };
-  }
-  int value() const {
-    const bool same = std::all_of(bytes.begin(), bytes.end(),
-                                  [this](std::byte byte) { return byte == bytes[0]; });
-    return same ? static_cast<int>(bytes[0]) : -1;
-  }
-  std::vector<std::byte> bytes;
-  iovec part{};
-  bool ended = false;
-};
 
 std::string make_dynamic(const TempFolder& folder) {
   const std::string path = folder.file("disk.vhd");

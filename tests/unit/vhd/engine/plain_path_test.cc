@@ -7,6 +7,7 @@
 
 #include "tests/conformance/sync_disk.h"
 #include "tests/support/memory_chain.h"
+#include "tests/unit/vhd/engine/disk_request.h"
 
 namespace viridian::vhd {
 namespace {
@@ -19,29 +20,6 @@ constexpr uint32_t kBlock = 4096;
 constexpr uint64_t kPerBlock = kBlock / kSectorBytes;
 constexpr uint64_t kBlocks = 20;
 constexpr DiskLimits kLimits = {8, 8, 64, 64, 16 * kBlock};
-
-struct Request : io::IoRequest {
-  explicit Request(IoOp what, uint64_t from = 0, uint64_t count = 0, unsigned value = 0)
-      : bytes(count * kSectorBytes, static_cast<std::byte>(value)) {
-    op = what;
-    sector = from;
-    sector_count = count;
-    part = {bytes.data(), bytes.size()};
-    if (op == IoOp::kRead || op == IoOp::kWrite) data = {&part, 1};
-    done = [](io::IoRequest& self) noexcept { static_cast<Request&>(self).ended = true; };
-  }
-  Request(const Request&) = delete;
-  Request& operator=(const Request&) = delete;
-  // The byte that all of it is, or -1.
-  int value() const {
-    const bool same = std::all_of(bytes.begin(), bytes.end(),
-                                  [this](std::byte byte) { return byte == bytes[0]; });
-    return same ? static_cast<int>(bytes[0]) : -1;
-  }
-  std::vector<std::byte> bytes;
-  iovec part{};
-  bool ended = false;
-};
 
 class PlainPath : public testing::Test {
  protected:

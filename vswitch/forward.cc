@@ -34,14 +34,14 @@ bool VirtualSwitch::turn(uint64_t now_ns) noexcept {
     free_unless_waiting();
   }
   if (worked) finish_round();
-  if (now_s_ != aged_s_) age_some();
+  if (now_s_ != aged_s_) age_some(worked ? kAgedBucketsPerTurn : kAgedBucketsPerIdleTurn);
   return worked;
 }
 
 // A sweep each second, in pieces: no round waits for all of the table.
-void VirtualSwitch::age_some() noexcept {
-  macs_.age(now_s_, kAgedBucketsPerTurn);
-  aged_buckets_ += kAgedBucketsPerTurn;
+void VirtualSwitch::age_some(uint32_t buckets) noexcept {
+  macs_.age(now_s_, buckets);
+  aged_buckets_ += buckets;
   if (aged_buckets_ < macs_.bucket_count()) return;
   aged_buckets_ = 0;
   aged_s_ = now_s_;

@@ -12,13 +12,24 @@ from pathlib import Path
 
 from machine.images import random_bytes
 from machine.lab import Failure, GuestRun, Lab
+from machine.paths import BIN
 from machine.programs import program_path, with_libraries
 
 from .warnings import ALLOWED, ALLOWED_WITH_RSC
 
 FILE_BYTES = 1 << 20
 
-HOST = """
+# The first who connects has the cable of a's port on lan pulled out, the second has it put back.
+CABLE = f"""
+cable() {{
+  for link in false true; do
+    timeout 300 busybox nc -l -p 7000 < /dev/null
+    {BIN}/vswitch --socket $PWD/control set-port lan a.nic0 link=$link
+  done
+}}
+"""
+
+HOST = CABLE + """
 # lan0, mixed0 and wan0 are made here, so that they are up when vmm-minimal attaches to them.
 ip link set lo up
 for name in lan0 mixed0 wan0; do
@@ -54,6 +65,7 @@ later $in_there busybox httpd -f -p 80 -h $PWD/www
 later $in_there tcpdump -Z root -U -s 128 -i inside -w inside.pcap tcp
 later tcpdump -Z root -U -s 128 -i lan0 -w mirror.pcap icmp or vlan
 later ping -c 200 10.2.0.1
+later cable
 "$@"
 code=$?
 kill $jobs
@@ -92,6 +104,20 @@ same_data() {
   printf 'GET /data HTTP/1.0\\r\\n\\r\\n' >&3
   timeout 60 nc "$2" 80 <&3 | tail -c """ + f"{FILE_BYTES}" + """ > /tmp/got
   check "$1" cmp /tmp/got /data
+}
+# ask_for_cable <text> <carrier that it leads to>
+ask_for_cable() {
+  tries=0
+  until echo | nc -w 5 10.2.0.254 7000 || [ $tries = 50 ]; do
+    tries=$((tries + 1))
+    usleep 200000
+  done
+  tries=0
+  until [ "$(cat /sys/class/net/lan/carrier)" = "$2" ] || [ $tries = 100 ]; do
+    tries=$((tries + 1))
+    usleep 100000
+  done
+  check "$1" [ "$(cat /sys/class/net/lan/carrier)" = "$2" ]
 }
 # flow <text> <options...>
 flow() {
@@ -172,8 +198,13 @@ check "21140: IPv6" ping6 -c 2 -w 20 fd02::2
 check "21140: full frames" ping -c 2 -s 1472 -w 20 10.2.0.2
 same_data "21140: TCP" 10.2.0.2
 flow "21140: TCP to it" -c 10.2.0.2 -n 512K
+flow "21140: TCP from it" -c 10.2.0.2 -n 512K -R
 flow "21140: UDP" -c 10.2.0.2 -u -b 1M -l 1400 -n 50K
 check "internal switch: the host answers" ping -c 2 -w 20 10.2.0.254
+ask_for_cable "NetVSP: the cable is out" 0
+check "NetVSP: nothing passes" sh -c '! ping -c 1 -w 1 10.1.0.2'
+ask_for_cable "NetVSP: the cable is in" 1
+check "NetVSP: after the cable" ping -c 2 -w 20 10.1.0.2
 
 # The way out
 cat > /tmp/lease <<'END'
@@ -204,6 +235,7 @@ def configuration() -> dict[str, object]:
         return {"nic": f"nic{number}", "kind": kind, "switch": switch, **more}
 
     return {
+        "control": "control",
         "switches": [
             {"name": "lan", "kind": "internal", "tap": "lan0", "mtu": 9000, "vlan": "trunk",
              "mirror": "destination"},

@@ -65,13 +65,13 @@ class Net:
     def vswitch(self, *words, **more):
         return run(self.binary, "--socket", self.socket, *words, **more)
 
-    def ping(self, count=1, interval=0.01, wait=1):
-        done = run("ping", "-n", "-c", count, "-i", interval, "-W", wait, FAR_IP, check=False)
+    def ping(self, count=1, interval=0.01, wait=1, address=FAR_IP):
+        done = run("ping", "-n", "-c", count, "-i", interval, "-W", wait, address, check=False)
         return int(re.search(r"(\d+) received", done.stdout).group(1))
 
-    def ping_until_answered(self):
+    def ping_until_answered(self, address=FAR_IP):
         for _ in range(50):
-            if self.ping() == 1:
+            if self.ping(address=address) == 1:
                 return
         raise AssertionError("no answer")
 
@@ -244,6 +244,51 @@ def every_mix_of_offloads_carries_tcp(net):
         echo.wait()
 
 
+def memif_joins_two_processes(net):
+    address = "10.79.0.2"
+    wire = f"net_memif0,id=0,socket-abstract=no,socket={net.folder}/memif"
+    net.vswitch("add-port", "lan", "wire", "type=ethdev", f"device={wire},role=server")
+    run("ip", "addr", "add", "10.79.0.1/24", "dev", "near0")
+    config = net.folder / "second.json"
+    config.write_text(json.dumps({"switches": [{"name": "far", "ports": [
+        {"name": "wire", "type": "ethdev", "device": f"{wire},role=client"},
+        {"name": "host", "type": "tap", "interface": "far1"}]}]}))
+    for _ in range(2):  # the second time after a kill
+        second = subprocess.Popen(["ip", "netns", "exec", FAR, str(net.binary), "run", "--config",
+                                   str(config), "--socket", str(net.folder / "second")],
+                                  stdout=subprocess.PIPE, text=True)
+        try:
+            assert second.stdout.readline().startswith("vswitch: serving ")
+            run("ip", "-n", FAR, "link", "set", "far1", "address", "02:00:00:00:00:79", "up")
+            run("ip", "-n", FAR, "addr", "add", f"{address}/24", "dev", "far1")
+            net.ping_until_answered(address)
+        finally:
+            second.kill()
+            second.wait()
+
+
+def af_xdp_device_carries_frames(net):
+    address = "10.79.0.2"
+    run("ip", "link", "add", "xdp0", "type", "veth", "peer", "name", "xdp1", "netns", FAR)
+    run("ip", "link", "set", "xdp0", "up")
+    # A veth pair leaves out checksums that XDP cannot know to be missing.
+    if not shutil.which("ethtool"):
+        sys.exit(SKIPPED)
+    run("ip", "netns", "exec", FAR, "ethtool", "-K", "xdp1", "tx", "off")
+    run("ip", "-n", FAR, "addr", "add", f"{address}/24", "dev", "xdp1")
+    run("ip", "-n", FAR, "link", "set", "xdp1", "up")
+    run("ip", "addr", "add", "10.79.0.1/24", "dev", "near0")
+    added = net.vswitch("add-port", "lan", "xdp", "type=ethdev", "device=net_af_xdp0,iface=xdp0",
+                        check=False)
+    if added.returncode != 0:
+        print(f"skipped: this kernel or DPDK has no AF_XDP: {added.stderr}")
+        sys.exit(SKIPPED)
+    net.ping_until_answered(address)
+    assert net.ping(count=20, address=address) == 20
+    net.vswitch("remove-port", "lan", "xdp")
+    assert net.ping(address=address) == 0
+
+
 def host_sees_a_pulled_cable(net):
     def has_carrier():
         shown = json.loads(run("ip", "-json", "link", "show", "near0").stdout)
@@ -297,7 +342,8 @@ def idle_switch_sleeps(net):
 
 CASES = [frames_pass_from_host_to_namespace, capture_opens_in_tcpdump, live_changes_take_effect,
          ports_come_and_go_without_loss, tcp_keeps_its_offloads,
-         every_mix_of_offloads_carries_tcp, host_sees_a_pulled_cable, wrong_input_is_one_line,
+         every_mix_of_offloads_carries_tcp, memif_joins_two_processes,
+         af_xdp_device_carries_frames, host_sees_a_pulled_cable, wrong_input_is_one_line,
          idle_switch_sleeps]
 
 

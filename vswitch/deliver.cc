@@ -28,6 +28,11 @@ bool is_reserved(uint64_t address) noexcept {
   return (address & ~(0x0FULL << 40)) == 0x0000'00C2'8001;
 }
 
+// Whether the frame may leave its worker for good: it is one piece, of a pool, and nobody else's.
+bool may_stay(const rte_mbuf& frame) noexcept {
+  return RTE_MBUF_DIRECT(&frame) && frame.nb_segs == 1 && rte_mbuf_refcnt_read(&frame) == 1;
+}
+
 }  // namespace
 
 void VirtualSwitch::count_drop(PortState& at, const rte_mbuf& frame, DropReason reason) noexcept {
@@ -304,8 +309,36 @@ void VirtualSwitch::append_segments(PortState& out, rte_mbuf& frame) noexcept {
   }
 }
 
+// All but what only this worker knows was judged by the other one. False: the frame stays here.
+bool VirtualSwitch::take_frame(PortState& out, rte_mbuf& frame) noexcept {
+  refresh(out);
+  auto reason = DropReason::kNone;
+  if (!out.live) reason = DropReason::kNoCarrier;
+  if (frame.pkt_len > out.max_frame_bytes && packet_bytes_on_wire(frame) > out.features.mtu)
+    reason = DropReason::kMtu;
+  if (reason != DropReason::kNone) [[unlikely]] {
+    count_drop(out, frame, reason);
+    return true;
+  }
+  if (!out.takes) {
+    append(out, frame, true);
+    return true;
+  }
+  const bool stays = may_stay(frame);
+  rte_mbuf* own = &frame;
+  if (!stays) own = pool_ == nullptr ? nullptr : rte_pktmbuf_copy(&frame, pool_, 0, UINT32_MAX);
+  if (own == nullptr) {
+    count_drop(out, frame, DropReason::kNoBuffer);
+  } else {
+    append(out, *own, false);
+  }
+  return !stays;
+}
+
 // The tag is a matter of the receiver, and a frame may have several: it is set for each in turn.
 void VirtualSwitch::transmit(PortState& out) noexcept {
+  if (out.remote) [[unlikely]]
+    return send_over(out);
   const std::span<rte_mbuf* const> frames(out.waiting.data(), out.waiting_count);
   out.waiting_count = 0;
   uint64_t bytes = std::exchange(out.waiting_bytes, 0);

@@ -32,6 +32,7 @@ constexpr std::array<Text, static_cast<size_t>(DropReason::kCount)> kTexts = {{
     {"no-buffer", "the switch had no buffer left"},
     {"port-full", "the destination's port did not take it"},
     {"no-carrier", "nobody is at the other end of the destination's port"},
+    {"worker-full", "the worker of the destination's port did not take it"},
 }};
 
 }  // namespace

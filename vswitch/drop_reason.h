@@ -31,6 +31,7 @@ enum class DropReason : uint8_t {
   kNoBuffer,         // the switch's own pool was empty
   kPortFull,         // the destination did not take it
   kNoCarrier,        // nobody is at the other end of the destination's port
+  kWorkerFull,       // the worker of the destination's port did not take it
   kCount,
 };
 

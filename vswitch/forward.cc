@@ -23,9 +23,9 @@ bool VirtualSwitch::turn(uint64_t now_ns) noexcept {
   now_s_ = static_cast<uint32_t>(now_ns / kNanosecondsPerSecond);
   throttled_ = false;
   next_ready_ns_ = kNever;
-  bool worked = false;
+  bool worked = seat_ != nullptr && take_from_workers();
   contended_ = std::exchange(busy_count_, uint16_t{0}) > 1;
-  for (PortState* in : ports_) {
+  for (PortState* in : own_ports_) {
     const uint16_t count = receive(*in);
     if (count == 0) continue;
     worked = true;
@@ -40,6 +40,10 @@ bool VirtualSwitch::turn(uint64_t now_ns) noexcept {
 
 // A sweep each second, in pieces: no round waits for all of the table.
 void VirtualSwitch::age_some(uint32_t buckets) noexcept {
+  if (seat_ != nullptr && told_s_ != now_s_) {
+    told_s_ = now_s_;
+    tell_mtus();
+  }
   macs_.age(now_s_, buckets);
   aged_buckets_ += buckets;
   if (aged_buckets_ < macs_.bucket_count()) return;
@@ -97,6 +101,7 @@ void VirtualSwitch::learn(PortState& in, uint16_t count) noexcept {
         in.counters.moves_refused.add();
         break;
       default:
+        if (seat_ != nullptr) tell_workers(key);
         break;
     }
   }
@@ -109,6 +114,7 @@ void VirtualSwitch::finish_round() noexcept {
     touched_[i]->port->flush();
   }
   touched_count_ = 0;
+  if (seat_ != nullptr) wake_workers();
 }
 
 }  // namespace viridian::vswitch

@@ -31,6 +31,11 @@ constexpr uint16_t kMaxAclRules = 1024;   // of one port
 
 constexpr uint16_t kMaxOwnedFrames = 256;  // that a switch holds before it transmits all its lists
 
+constexpr unsigned kMaxWorkers = 16;    // of one switch
+constexpr unsigned kLinkFrames = 1024;  // on their way between two workers, and home; a power of 2
+constexpr unsigned kLinkMacs = 1024;    // likewise addresses
+constexpr unsigned kLinkBurstsPerTurn = 4;  // that a worker takes from another
+
 constexpr uint64_t kEthdevPollNs = 200'000;  // between two looks at an idle device of DPDK
 constexpr uint64_t kIdleSpinNs = 30'000;     // without a frame, before a worker goes to sleep
 

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <bit>
 #include <random>
+#include <tuple>
 
 namespace viridian::vswitch {
 
@@ -96,6 +97,11 @@ MacEntry* MacTable::place(uint64_t key) noexcept {
   return &bucket.entries[static_cast<unsigned>(slot)];
 }
 
+uint8_t MacTable::moves_at(const MacEntry& entry, uint32_t now_s) noexcept {
+  const auto passed_s = static_cast<uint8_t>(now_s - entry.moves_s);
+  return static_cast<uint8_t>(entry.moves - std::min(entry.moves, passed_s));
+}
+
 MacTable::Learned MacTable::learn(uint64_t key, PortId port, uint32_t now_s) noexcept {
   auto* entry = const_cast<MacEntry*>(entry_of(key, hash_of(key)));
   if (entry == nullptr) {
@@ -115,10 +121,8 @@ MacTable::Learned MacTable::learn(uint64_t key, PortId port, uint32_t now_s) noe
 
 MacTable::Learned MacTable::move(MacEntry& entry, PortId port, uint32_t now_s) noexcept {
   if (entry.fixed()) return Learned::kFixed;
-  const auto second = static_cast<uint8_t>(now_s);
-  const auto passed_s = static_cast<uint8_t>(second - entry.moves_s);
-  entry.moves = static_cast<uint8_t>(entry.moves - std::min(entry.moves, passed_s));
-  entry.moves_s = second;
+  entry.moves = moves_at(entry, now_s);
+  entry.moves_s = static_cast<uint8_t>(now_s);
   const bool forgotten = is_old(entry, now_s);
   if (!forgotten && entry.moves >= kMaxMoves) return Learned::kMoveRefused;
   if (learned_[port] >= limits_[port]) return Learned::kFull;
@@ -128,6 +132,22 @@ MacTable::Learned MacTable::move(MacEntry& entry, PortId port, uint32_t now_s) n
   entry.seen_s = now_s;
   entry.moves = forgotten ? uint8_t{0} : static_cast<uint8_t>(entry.moves + 1);
   return Learned::kMoved;
+}
+
+void MacTable::adopt(uint64_t key, const MacEntry& told) noexcept {
+  auto* entry = const_cast<MacEntry*>(entry_of(key, hash_of(key)));
+  if (entry == nullptr) {
+    if (size_ >= capacity_) return;
+    entry = place(key);
+    if (entry == nullptr) return;
+  } else {
+    const bool is_later = std::tuple(entry->seen_s, moves_at(*entry, entry->seen_s), told.port) >
+                          std::tuple(told.seen_s, moves_at(told, told.seen_s), entry->port);
+    if (entry->fixed() || is_later) return;
+    --learned_[entry->port];
+  }
+  *entry = told;
+  ++learned_[told.port];
 }
 
 bool MacTable::set_fixed(uint64_t key, PortId port) noexcept {

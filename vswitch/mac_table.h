@@ -71,6 +71,11 @@ class MacTable {
 
   Learned learn(uint64_t key, PortId port, uint32_t now_s) noexcept;
 
+  // What another table of the same switch knows of an address; the later of two moves stays, and
+  // of two at once the one to the lower port, so that all tables say the same in the end.
+  void adopt(uint64_t key, const MacEntry& told) noexcept;
+  const MacEntry* entry(uint64_t key) const noexcept { return entry_of(key, hash_of(key)); }
+
   // False if there is no room. Replaces what was learned.
   bool set_fixed(uint64_t key, PortId port) noexcept;
   bool erase(uint64_t key) noexcept;
@@ -119,6 +124,7 @@ class MacTable {
   bool is_old(const MacEntry& entry, uint32_t now_s) const noexcept {
     return !entry.fixed() && now_s - entry.seen_s > max_age_s_;
   }
+  static uint8_t moves_at(const MacEntry& entry, uint32_t now_s) noexcept;
   MacEntry* place(uint64_t key) noexcept;
   Learned move(MacEntry& entry, PortId port, uint32_t now_s) noexcept;
   void release(Bucket& bucket, unsigned slot) noexcept;

@@ -27,6 +27,16 @@ struct PortCounters {
   uint64_t dropped(DropReason reason) const noexcept {
     return drops[static_cast<size_t>(reason)].get();
   }
+  // For sums over the workers of a switch.
+  void add(const PortCounters& other) noexcept {
+    for (Counter PortCounters::*one :
+         {&PortCounters::rx_frames, &PortCounters::rx_bytes, &PortCounters::tx_frames,
+          &PortCounters::tx_bytes, &PortCounters::copies, &PortCounters::flooded,
+          &PortCounters::moves_refused, &PortCounters::macs_refused})
+      (this->*one).add((other.*one).get());
+    for (size_t i = 0; i < drops.size(); ++i)
+      drops[i].add(other.drops[i].get());
+  }
   uint64_t all_dropped() const noexcept {
     uint64_t sum = 0;
     for (const Counter& one : drops)

@@ -51,6 +51,7 @@ struct alignas(64) PortState {
   bool mirrored = false;
   bool captured = false;  // somebody watches it
   bool takes = false;     // PortFeatures::takes_frames
+  bool remote = false;    // it lives on another worker of the switch
   SwitchPort* port;
   uint32_t ingress = 0;  // of IngressFeature
   uint32_t egress = 0;   // of EgressFeature

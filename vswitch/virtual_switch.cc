@@ -12,6 +12,7 @@ namespace viridian::vswitch {
 VirtualSwitch::VirtualSwitch(const SwitchSettings& settings, rte_mempool* pool)
     : settings_(settings), pool_(pool), macs_(settings.mac_capacity, settings.mac_age_s) {
   ports_.reserve(kMaxPorts);
+  own_ports_.reserve(kMaxPorts);
   mirrors_.reserve(kMaxPorts);
   recompute();
 }
@@ -47,21 +48,38 @@ Result<void> VirtualSwitch::check_together(const PortSettings& settings) const {
 }
 
 Result<PortId> VirtualSwitch::add_port(SwitchPort& port, const PortSettings& settings) {
+  const auto free = std::find(slots_.begin(), slots_.end(), nullptr);
+  const auto id = static_cast<PortId>(free - slots_.begin());
+  VIRIDIAN_TRY(place(id, port, settings, false));
+  return id;
+}
+
+Result<void> VirtualSwitch::add_remote_port(PortId id, RemotePort& port,
+                                            const PortSettings& settings) {
+  return place(id, port, settings, true);
+}
+
+Result<void> VirtualSwitch::place(PortId id, SwitchPort& port, const PortSettings& settings,
+                                  bool remote) {
   VIRIDIAN_TRY(check(settings));
   VIRIDIAN_TRY(check_together(settings));
-  const auto free = std::find(slots_.begin(), slots_.end(), nullptr);
-  if (free == slots_.end()) {
+  if (id >= kMaxPorts) {
     return fail(ErrorKind::kInvalidArgument, "port {}: switch {} has {} ports already",
                 settings.name, settings_.name, kMaxPorts);
   }
-  const auto id = static_cast<PortId>(free - slots_.begin());
-  *free = std::make_unique<PortState>(id, port);
+  slots_[id] = std::make_unique<PortState>(id, port);
+  PortState* const state = slots_[id].get();
+  state->remote = remote;
   // By number, so that nothing depends on the order in which they came.
   const auto by_id = [](const PortState* a, const PortState* b) { return a->id < b->id; };
-  ports_.insert(std::lower_bound(ports_.begin(), ports_.end(), free->get(), by_id), free->get());
-  apply(**free, settings);
+  for (auto* list : {&ports_, &own_ports_}) {
+    if (list == &ports_ || !remote)
+      list->insert(std::lower_bound(list->begin(), list->end(), state, by_id), state);
+  }
+  apply(*state, settings);
+  if (seat_ != nullptr && !remote) tell_mtus();
   if (armed_) disarm_all();  // it has not been armed
-  return id;
+  return {};
 }
 
 Result<void> VirtualSwitch::change_port(PortId id, const PortSettings& settings) {
@@ -94,6 +112,7 @@ void VirtualSwitch::remove_port(PortId id) noexcept {
   if (armed_) slots_[id]->port->disarm();
   macs_.flush_port(id);
   std::erase(ports_, slots_[id].get());
+  std::erase(own_ports_, slots_[id].get());
   slots_[id].reset();
   recompute();
 }
@@ -156,7 +175,7 @@ void VirtualSwitch::recompute() noexcept {
   for (PortState* state : ports_) {
     const VlanSettings& vlan = state->settings.vlan;
     if (vlan.has_secondary()) groups[vlan.secondary] = vlan.vlan;
-    most_weight_ = std::max(most_weight_, state->settings.weight);
+    if (!state->remote) most_weight_ = std::max(most_weight_, state->settings.weight);
   }
   if (groups != group_of_) macs_.flush_learned();
   group_of_ = groups;
@@ -200,18 +219,19 @@ void VirtualSwitch::remove_capture(Capture& capture) noexcept {
 
 bool VirtualSwitch::arm_all() noexcept {
   armed_ = true;
-  for (PortState* state : ports_) {
-    if (is_waiting(*state) || state->port->arm()) continue;
-    disarm_all();
-    return false;
-  }
-  return true;
+  const bool is_quiet = std::all_of(own_ports_.begin(), own_ports_.end(), [this](PortState* state) {
+    return is_waiting(*state) || state->port->arm();
+  });
+  if (is_quiet && (seat_ == nullptr || arm_links())) return true;
+  disarm_all();
+  return false;
 }
 
 void VirtualSwitch::disarm_all() noexcept {
   armed_ = false;
-  for (PortState* state : ports_)
+  for (PortState* state : own_ports_)
     state->port->disarm();
+  if (seat_ != nullptr) seat_->bell.disarm();
 }
 
 // A port that waits for its bandwidth is not asked, whatever it has: the timer wakes its worker.

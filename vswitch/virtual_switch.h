@@ -8,7 +8,10 @@
 // A turn takes up to kBurst frames from each port and moves them in phases: judge all, learn all
 // sources, look up all destinations, one list for each receiver, one transmit() for each list. A
 // frame for many receivers is in several lists, and freed after all were transmitted. Nothing in it
-// allocates, locks or calls the kernel. Missing: several workers for one switch.
+// allocates, locks or calls the kernel.
+//
+// A switch with several workers is several of these, one on each thread, joined by links: each port
+// lives in one, and is a remote port in the others (switch_group.h).
 #pragma once
 
 #include <memory>
@@ -17,10 +20,13 @@
 #include <vector>
 
 #include "io/timer_source.h"
+#include "vswitch/burst.h"
 #include "vswitch/capture.h"
 #include "vswitch/dpdk.h"
 #include "vswitch/explanation.h"
 #include "vswitch/port_state.h"
+#include "vswitch/remote_port.h"
+#include "vswitch/worker_seat.h"
 
 namespace viridian::vswitch {
 
@@ -40,6 +46,8 @@ class VirtualSwitch : public io::Poller {
 
   // `port` must outlive its stay in the switch. An error changes nothing.
   Result<PortId> add_port(SwitchPort& port, const PortSettings& settings);
+  // One that another worker has under this number, with the same settings.
+  Result<void> add_remote_port(PortId id, RemotePort& port, const PortSettings& settings);
   // All of them at once, between two bursts. Of several ports: they are checked as they will be.
   Result<void> change_port(PortId id, const PortSettings& settings);
   Result<void> change_ports(std::span<const PortChange> changes);
@@ -53,6 +61,12 @@ class VirtualSwitch : public io::Poller {
     settings_.mac_age_s = seconds;
     macs_.set_max_age_s(seconds);
   }
+
+  // Before the first port: this is one of several workers.
+  void join(WorkerSeat& seat) noexcept { seat_ = &seat; }
+  // Takes all that the others have sent, and gives back what is theirs: when they have settled too,
+  // no frame is on its way that was before.
+  void settle() noexcept;
 
   // With a timer, a worker sleeps while a port waits for its bandwidth; without, it spins. The
   // timer is of the same reactor, runs, and wakes by expiring; null: none any more.
@@ -78,29 +92,10 @@ class VirtualSwitch : public io::Poller {
   bool poll() noexcept override;
 
  private:
-  struct Burst {  // of one port: what was judged about its frames
-    std::array<rte_mbuf*, kBurst> frames;
-    std::array<uint64_t, kBurst> sources;       // keys of the address table
-    std::array<uint64_t, kBurst> destinations;  // likewise
-    std::array<uint64_t, kBurst> source_hashes;
-    std::array<uint64_t, kBurst> destination_hashes;
-    std::array<MacEntry*, kBurst> entries;  // of sources, then of destinations; null: unknown
-  };
-  // A frame as far as the rules of a port ask, in the switch or in an explanation.
-  struct View {
-    std::span<const uint8_t> headers;  // from the Ethernet header on, without the tag
-    uint32_t frame_bytes;
-    uint32_t packet_bytes;  // on a wire, for the MTU
-    uint64_t source;
-    uint16_t tag_vlan;  // 0: none
-  };
-  struct Receivers {
-    uint16_t count = 0;
-    uint16_t refused = 0;
-    bool mirrored = false;
-  };
+  using View = FrameView;
 
   // virtual_switch.cc
+  Result<void> place(PortId id, SwitchPort& port, const PortSettings& settings, bool remote);
   Result<void> check_together(const PortSettings& settings) const;
   void apply(PortState& state, const PortSettings& settings);
   void recompute() noexcept;
@@ -156,9 +151,22 @@ class VirtualSwitch : public io::Poller {
   void show(const PortState& at, std::span<rte_mbuf* const> frames, CaptureEvent event,
             DropReason reason = DropReason::kNone) noexcept;
 
+  // workers.cc
+  bool take_from_workers() noexcept;
+  bool take_burst(WorkerLink& link) noexcept;
+  bool take_frame(PortState& out, rte_mbuf& frame) noexcept;
+  void send_over(PortState& out) noexcept;
+  void take_learned(WorkerLink& link) noexcept;
+  void tell_workers(uint64_t key) noexcept;
+  void tell_mtus() noexcept;
+  void wake_workers() noexcept;
+  bool arm_links() noexcept;
+
   SwitchSettings settings_;
+  WorkerSeat* seat_ = nullptr;  // null: there are no other workers
   uint64_t now_ns_ = 0;
   uint32_t now_s_ = 0;
+  uint32_t told_s_ = 0;        // the second that other workers were told of MTUs last
   uint32_t aged_s_ = 0;        // the second that was swept last
   uint32_t aged_buckets_ = 0;  // of this second's sweep
   uint64_t last_work_ns_ = 0;
@@ -175,8 +183,9 @@ class VirtualSwitch : public io::Poller {
   uint16_t touched_count_ = 0;
   MacTable macs_;
   Burst burst_;
-  std::vector<PortState*> ports_;    // those that are there
-  std::vector<PortState*> mirrors_;  // those that get copies
+  std::vector<PortState*> ports_;      // those that are there
+  std::vector<PortState*> own_ports_;  // and live here
+  std::vector<PortState*> mirrors_;    // those that get copies
   std::array<PortState*, kMaxPorts> touched_{};
   std::array<PortState*, kMaxPorts> receivers_{};
   // Frames that ports borrow: freed when no list has them any more.

@@ -122,5 +122,53 @@ TEST(MacTable, HoldsAsManyAsItWasMadeFor) {
   }
 }
 
+TEST(MacTable, AdoptsWhatAnotherTableLearned) {
+  MacTable here(64, 300);
+  MacTable there(64, 300);
+  there.learn(7, 2, 100);
+  here.adopt(7, *there.entry(7));
+  EXPECT_EQ(here.find(7, 100), 2);
+  EXPECT_EQ(here.learned_at(2), 1U);
+  there.learn(7, 2, 350);
+  here.adopt(7, *there.entry(7));
+  EXPECT_EQ(here.find(7, 600), 2);
+  there.learn(7, 3, 351);
+  here.adopt(7, *there.entry(7));
+  EXPECT_EQ(here.find(7, 600), 3);
+  EXPECT_EQ(here.learned_at(2), 0U);
+}
+
+TEST(MacTable, AdoptsNothingThatIsFixedOrOlder) {
+  MacTable here(64, 300);
+  here.set_fixed(7, 1);
+  here.adopt(7, {.port = 2, .seen_s = 100});
+  EXPECT_EQ(here.find(7, 100), 1);
+  here.learn(8, 1, 101);
+  here.adopt(8, {.port = 2, .seen_s = 100});
+  EXPECT_EQ(here.find(8, 101), 1);
+}
+
+TEST(MacTable, TablesThatMoveAnAddressAtOnceAgreeInTheEnd) {
+  MacTable here(64, 300);
+  MacTable there(64, 300);
+  for (MacTable* table : {&here, &there})
+    table->learn(7, 5, 100);
+  here.learn(7, 2, 100);
+  there.learn(7, 1, 100);
+  const MacEntry from_here = *here.entry(7);
+  const MacEntry from_there = *there.entry(7);
+  here.adopt(7, from_there);
+  there.adopt(7, from_here);
+  EXPECT_EQ(here.find(7, 100), 1);
+  EXPECT_EQ(there.find(7, 100), 1);
+}
+
+TEST(MacTable, AdoptsNoMoreThanItHolds) {
+  MacTable table(1, 300);
+  table.adopt(7, {.port = 2, .seen_s = 100});
+  table.adopt(8, {.port = 2, .seen_s = 100});
+  EXPECT_EQ(table.size(), 1U);
+}
+
 }  // namespace
 }  // namespace viridian::vswitch

@@ -1,8 +1,10 @@
-// A million random operations on a switch and on a model of one: they must never differ.
+// A million random operations on a switch and on a model of one: they must never differ. Again on a
+// switch of several workers, who have all heard of a frame before the next one comes.
 // VIRIDIAN_TEST_FACTOR makes them more or fewer.
 #include <random>
 
 #include "tests/support/test_factor.h"
+#include "tests/unit/vswitch/group_fixture.h"
 #include "tests/unit/vswitch/ip_frames.h"
 #include "tests/unit/vswitch/switch_model.h"
 
@@ -14,9 +16,13 @@ constexpr PortId kPorts = 10;
 constexpr uint32_t kCapacity = 24;
 constexpr uint32_t kAgeS = 20;
 
-class Model : public SwitchTest {
+class Model : public GroupTest {
  protected:
-  Model() : SwitchTest({.mac_capacity = kCapacity, .mac_age_s = kAgeS}) {}
+  explicit Model(unsigned workers = 1)
+      : GroupTest(workers, {.mac_capacity = kCapacity, .mac_age_s = kAgeS}) {}
+
+  bool is_there(PortId id) { return group_->view(0).port(id) != nullptr; }
+  unsigned worker_for(PortId id) { return id % group_->worker_count(); }
 
   unsigned random(unsigned below) { return static_cast<unsigned>(random_() % below); }
   bool chance(unsigned one_in) { return random(one_in) == 0; }
@@ -106,12 +112,11 @@ class Model : public SwitchTest {
 
   void send_one() {
     const auto from = static_cast<PortId>(random(kPorts));
-    if (switch_.port(from) == nullptr) return;
+    if (!is_there(from)) return;
     const ModelFrame sent = frame();
     const fakes::PlainFrame bytes = plain(sent);
     const auto expected = model_.send(from, sent);
-    ports_[from]->bring(bytes);
-    switch_.turn(now_ns_);
+    GroupTest::send(from, bytes);
     std::set<ModelDelivery> got;
     for (PortId id = 0; id < kPorts; ++id) {
       for (const fakes::PlainFrame& taken : ports_[id]->take()) {
@@ -127,7 +132,7 @@ class Model : public SwitchTest {
 
   void explain_agrees(PortId from, const fakes::PlainFrame& frame,
                       const std::set<ModelDelivery>& got) {
-    const Explanation told = switch_.explain(from, frame.bytes, frame.tag);
+    const Explanation told = group_->home_of(from).explain(from, frame.bytes, frame.tag);
     std::set<PortId> ports(told.mirrors.begin(), told.mirrors.end());
     for (const auto& receiver : told.receivers) {
       if (receiver.reason == DropReason::kNone) ports.insert(receiver.port);
@@ -142,17 +147,17 @@ class Model : public SwitchTest {
     const auto id = static_cast<PortId>(random(kPorts));
     switch (random(4)) {
       case 0:
-        switch_.set_kind(static_cast<SwitchKind>(random(3)));
-        model_.set_kind(switch_.kind());
+        group_->set_kind(static_cast<SwitchKind>(random(3)));
+        model_.set_kind(group_->view(0).kind());
         return;
       case 1:
         now_ns_ += (chance(2) ? 1 : 1 + random(25)) * kSecond;
         model_.set_time(static_cast<uint32_t>(now_ns_ / kSecond));
-        switch_.turn(now_ns_);
+        turn_all();
         return;
       case 2:
-        if (switch_.port(id) != nullptr) {
-          switch_.remove_port(id);
+        if (is_there(id)) {
+          group_->remove_port(id);
           model_.remove(id);
           return;
         }
@@ -165,28 +170,30 @@ class Model : public SwitchTest {
   // The settings are legal alone; together they may not be, and then both stay as they were.
   void set_port(PortId id) {
     const PortSettings chosen = settings(id);
-    if (switch_.port(id) != nullptr) {
-      if (switch_.change_port(id, chosen)) model_.change(id, chosen);
+    if (is_there(id)) {
+      if (group_->change_ports({{{id, &chosen}}})) model_.change(id, chosen);
       return;
     }
     // The lowest free number is given.
     PortId free = 0;
-    while (switch_.port(free) != nullptr)
+    while (is_there(free))
       ++free;
     PortSettings own = chosen;
     own.name = std::to_string(free);
     own.role = free == 0 ? PortRole::kUplink : free == 1 ? PortRole::kHost : PortRole::kGuest;
-    if (const auto added = switch_.add_port(*ports_[free], own)) model_.add(*added, own);
+    const auto added = group_->add_port(worker_for(free), *ports_[free], own);
+    if (added) model_.add(*added, own);
   }
+
+  void compare(uint64_t operations);
 
   std::mt19937_64 random_{4};
   SwitchModel model_{kCapacity, kAgeS};
   uint64_t deliveries_ = 0;
 };
 
-TEST_F(Model, SwitchDoesWhatASimpleModelDoes) {
+void Model::compare(uint64_t operations) {
   removed_ = true;
-  const uint64_t operations = scaled(kOperations);
   for (PortId id = 0; id < kPorts; ++id) {
     ports_.push_back(std::make_unique<fakes::FakePort>(pool_));
     ports_.back()->features_.takes_frames = id % 3 == 1;
@@ -201,11 +208,21 @@ TEST_F(Model, SwitchDoesWhatASimpleModelDoes) {
     } else {
       send_one();
     }
-    ASSERT_EQ(switch_.macs().size(), model_.known_count());
+    for (unsigned worker = 0; worker < group_->worker_count(); ++worker)
+      ASSERT_EQ(group_->view(worker).macs().size(), model_.known_count()) << worker;
   }
   // The random frames are not all dropped: there was something to compare.
   EXPECT_GT(deliveries_, operations / 8);
 }
+
+TEST_F(Model, SwitchDoesWhatASimpleModelDoes) { compare(scaled(kOperations)); }
+
+class ModelOfWorkers : public Model {
+ protected:
+  ModelOfWorkers() : Model(2) {}
+};
+
+TEST_F(ModelOfWorkers, SwitchOfTwoWorkersDoesTheSame) { compare(scaled(kOperations)); }
 
 }  // namespace
 }  // namespace viridian::vswitch

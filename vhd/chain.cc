@@ -38,17 +38,43 @@ Result<struct stat> status_of(const ChainLink& link) {
   return status;
 }
 
-// The parent at one path, if it is the one that `child` means.
-Result<ChainLink> try_parent(const ChainLink& child, const std::string& path, bool chosen_by_caller,
-                             const OpenPolicy& policy, Locks locks) {
-  const bool anywhere = chosen_by_caller || policy.allow_parent_outside;
+bool is_among(std::span<const struct stat> files, const struct stat& one) {
+  return std::any_of(files.begin(), files.end(), [&](const struct stat& file) {
+    return file.st_dev == one.st_dev && file.st_ino == one.st_ino;
+  });
+}
+
+struct ParentSearch {
+  const ChainLink& child;
+  const OpenPolicy& policy;
+  Locks locks;
+  std::vector<struct stat> in_use;  // of what was tried
+};
+
+// Several paths may lead to one file, and each look at a lock that somebody holds takes its time.
+Result<void> lock_parent(ChainLink& parent, ParentSearch& search) {
+  if (search.locks == Locks::kNone) return {};
+  const auto status = status_of(parent);
+  if (!status) return Unexpected(status.error());
+  if (is_among(search.in_use, *status)) {
+    return fail(ErrorKind::kLocked, "{}: the same file", quote(parent.path));
+  }
+  auto locked = lock_link(parent, quote(parent.path), LockMode::kRead);
+  if (!locked && locked.error().kind == ErrorKind::kLocked) search.in_use.push_back(*status);
+  return locked;
+}
+
+// The parent at one path, if it is the one that the child means.
+Result<ChainLink> try_parent(ParentSearch& search, const std::string& path, bool chosen_by_caller) {
+  const ChainLink& child = search.child;
+  const bool anywhere = chosen_by_caller || search.policy.allow_parent_outside;
   const std::string folder =
       chosen_by_caller ? "." : folder_of(real_path(child.fd.get(), child.path));
   auto fd = open_beneath(folder, path, anywhere ? Beneath::kAnywhere : Beneath::kFolder);
   if (!fd) return Unexpected(std::move(fd).error());
   ChainLink parent{real_path(fd->get(), path), std::move(*fd), {}, {}};
-  if (locks == Locks::kTake) VIRIDIAN_TRY(lock_link(parent, quote(parent.path), LockMode::kRead));
-  OpenPolicy parent_policy = policy;
+  VIRIDIAN_TRY(lock_parent(parent, search));
+  OpenPolicy parent_policy = search.policy;
   parent_policy.parent_override.clear();
   const bool raw = is_null(child.image.parent_unique_id);
   parent_policy.format = raw ? Format::kRaw : Format::kVhd;
@@ -56,7 +82,7 @@ Result<ChainLink> try_parent(const ChainLink& child, const std::string& path, bo
   if (!image) return Unexpected(std::move(image).error());
   parent.image = std::move(*image);
   if (!raw && parent.image.unique_id != child.image.parent_unique_id) {
-    if (!policy.ignore_parent_mismatch) {
+    if (!search.policy.ignore_parent_mismatch) {
       return fail(ErrorKind::kMismatch, "{}: unique_id is not the recorded parent's",
                   quote(parent.path));
     }
@@ -77,15 +103,16 @@ Unexpected parent_missing(const ChainLink& child, const std::vector<std::string>
 }
 
 Result<ChainLink> find_parent(const ChainLink& child, const OpenPolicy& policy, Locks locks) {
+  ParentSearch search{child, policy, locks, {}};
   if (!policy.parent_override.empty()) {
-    auto parent = try_parent(child, policy.parent_override, true, policy, locks);
+    auto parent = try_parent(search, policy.parent_override, true);
     if (!parent) return with_context(child.path + ": parent", std::move(parent).error());
     return parent;
   }
   std::vector<std::string> reasons;
   ErrorKind kind = ErrorKind::kNotFound;
   for (const ParentCandidate& candidate : parent_candidates(child.image, policy)) {
-    auto parent = try_parent(child, candidate.path, false, policy, locks);
+    auto parent = try_parent(search, candidate.path, false);
     if (parent) return parent;
     const ErrorKind why = parent.error().kind;
     if (why != ErrorKind::kNotFound && why != ErrorKind::kInvalidArgument) kind = why;
@@ -166,10 +193,7 @@ Result<std::vector<ChainLink>> open_chain(const std::string& path, Access access
     parent_policy.parent_override.clear();
     const auto status = status_of(*parent);
     if (!status) return Unexpected(status.error());
-    const bool loop = std::any_of(seen.begin(), seen.end(), [&](const struct stat& one) {
-      return one.st_dev == status->st_dev && one.st_ino == status->st_ino;
-    });
-    if (loop) {
+    if (is_among(seen, *status)) {
       return fail(ErrorKind::kCorrupt,
                   "{}: parent {}: is the image itself or one of its children, a loop; give the "
                   "right parent",

@@ -138,6 +138,44 @@ TEST_F(Chain, ParentThatIsNoFileIsRefusedWithoutWaiting) {
   EXPECT_FALSE(open_image("/dev/null", Access::kReadOnly));
 }
 
+size_t count_of(const std::string& text, const std::string& part) {
+  size_t count = 0;
+  for (size_t at = text.find(part); at != std::string::npos; at = text.find(part, at + 1))
+    ++count;
+  return count;
+}
+
+TEST_F(Chain, ParentInUseIsWaitedForOnceHoweverManyPathsLeadToIt) {
+  const std::string parent = base();
+  const std::string child = make_child(folder_.file("child.vhd"), parent);
+  auto writer = open_image(parent, Access::kReadWrite, {}, Locks::kTake);
+  ASSERT_TRUE(writer);
+  const auto chain = open_chain(child, Access::kReadOnly, {}, Locks::kTake);
+  ASSERT_FALSE(chain);
+  EXPECT_EQ(chain.error().kind, ErrorKind::kLocked);
+  EXPECT_EQ(count_of(chain.error().message, "in use by another process"), 1u);
+  EXPECT_GE(count_of(chain.error().message, "the same file"), 1u);
+  writer->lock = {};
+  EXPECT_TRUE(open_chain(child, Access::kReadOnly, {}, Locks::kTake));
+}
+
+// Of two files that are in use each is named as such.
+TEST_F(Chain, OtherFileInUseIsNotTakenForTheFirst) {
+  const std::string parent = base();
+  const std::string child = make_child(folder_.file("child.vhd"), parent);
+  ImageFile(child).change_header([](SparseHeader& header) {
+    header.parent_unicode_name = {};
+    for (size_t i = 0; i < 8; ++i)
+      header.parent_unicode_name[i] = static_cast<uint8_t>("kept.vhd"[i]);
+  });
+  make_dynamic(folder_.file("kept.vhd"));
+  const auto first = open_image(parent, Access::kReadWrite, {}, Locks::kTake);
+  const auto second = open_image(folder_.file("kept.vhd"), Access::kReadWrite, {}, Locks::kTake);
+  const auto chain = open_chain(child, Access::kReadOnly, {}, Locks::kTake);
+  ASSERT_FALSE(chain);
+  EXPECT_EQ(count_of(chain.error().message, "in use by another process"), 2u);
+}
+
 TEST_F(Chain, DeeperThanTheLimitIsRefused) {
   std::string path = base();
   // Far fewer than by create_differencing(), which opens the whole chain each time.

@@ -1,13 +1,14 @@
 #!/usr/bin/env python3
 """Kills vhdtool in the middle of what changes images in place, again and again.
 
-Usage: kill_test.py BIN_FOLDER compact|resize|commit|write|in_place. After each kill the images are
-read by the specification alone, without repair, and hold the old disk or the new one; then the same
-command is started again, succeeds, and its result is right. VIRIDIAN_KILLS: how often, 334 of each
-by default, and a fourth of that of write, whose ring the kernel is slow to take down. The moment of
-a kill is random, within a time that follows how long the command takes: shorter when it ended
-before, longer when it had not begun to write. in_place (convert --in-place) is too short for that:
-strace kills it before each of its calls in turn; skipped (77) where strace may not do that.
+Usage: kill_test.py BIN_FOLDER CASE. CASE: compact, resize, commit, write, in_place,
+in_place_to_raw. After each kill the images are read by the specification alone, without repair, and
+hold the old disk or the new one; then the same command is started again, succeeds, and its result
+is right. VIRIDIAN_KILLS: how often, 334 of each by default, and a fourth of that of write, whose
+ring the kernel is slow to take down. The moment of a kill is random, within a time that follows how
+long the command takes: shorter when it ended before, longer when it had not begun to write.
+convert --in-place is too short for that: strace kills it before each of its calls in turn; skipped
+(77) where strace may not do that.
 """
 import itertools
 import os
@@ -188,7 +189,9 @@ class Write(Case):
 
 
 class InPlace(Case):
-    names = ["disk.img"]
+    """A raw disk gets a footer and another name."""
+    source, target, kind = "disk.img", "disk.vhd", "fixed"
+    names = [source]
     changed = 0
 
     def prepare(self):
@@ -197,18 +200,22 @@ class InPlace(Case):
 
     def reset(self):
         super().reset()
-        (self.folder / "disk.vhd").unlink(missing_ok=True)
+        self.size_before = self.paths()[0].stat().st_size
+        (self.folder / self.target).unlink(missing_ok=True)
 
     def paths(self):
-        return [path for path in (self.folder / "disk.img", self.folder / "disk.vhd")
+        return [path for path in (self.folder / self.source, self.folder / self.target)
                 if path.exists()]
 
     def command(self):
-        return ["convert", "--in-place", "--to", "fixed", self.folder / "disk.img",
-                self.folder / "disk.vhd"]
+        return ["convert", "--in-place", *self.options(), "--to", self.kind,
+                self.folder / self.source, self.folder / self.target]
+
+    def options(self):
+        return []
 
     def is_done(self):
-        return not (self.folder / "disk.img").exists()
+        return not (self.folder / self.source).exists()
 
     def check_cut(self):
         self.expect(len(self.paths()) == 1, "one file, under one name")
@@ -219,10 +226,28 @@ class InPlace(Case):
             self.check_end()
 
     def check_end(self):
-        data = (self.folder / "disk.vhd").read_bytes()
+        data = (self.folder / self.target).read_bytes()
         self.expect(self.is_done() and data[:SIZE] == self.model, "another disk at the end")
-        self.expect(good_footer(data[SIZE:]), "no footer, or two")
-        self.create("check", self.folder / "disk.vhd")
+        if self.kind == "fixed":
+            self.expect(good_footer(data[SIZE:]), "no footer, or two")
+            self.create("check", self.folder / self.target)
+        else:
+            self.expect(len(data) == SIZE, "something behind the disk")
+
+
+class InPlaceToRaw(InPlace):
+    """A fixed image loses its footer, and gets another name."""
+    source, target, kind = "disk.vhd", "disk.img", "raw"
+    names = [source]
+
+    def options(self):
+        """Without its footer a file whose name ends in .vhd is raw only if one says so."""
+        return ["--format", "raw"] if self.paths()[0].stat().st_size == SIZE else []
+
+    def prepare(self):
+        super().prepare()
+        self.create("convert", "--in-place", "--to", "fixed", self.prepared / "disk.img",
+                    self.prepared / "disk.vhd")
 
 
 def start(case):
@@ -254,20 +279,20 @@ def kill_at_each_call(case):
                 print(f"missing: a strace that may trace: {done.stderr.decode()}")
                 sys.exit(SKIP)
             killed += 1
-            case.changed += case.paths()[0].stat().st_size != SIZE
+            case.changed += case.paths()[0].stat().st_size != case.size_before
             case.check_cut()
             if not case.is_done():
                 finish(case, start(case), "started again")
             case.check_end()
         case.check_end()
     print(f"killed at each of {killed} calls, {case.changed} of them after the first change")
-    case.expect(case.changed >= 2, "no kill came between the footer and the new name")
+    case.expect(case.changed >= 2, "no kill came between the file's new size and its new name")
 
 
 def main():
     tool = pathlib.Path(sys.argv[1]) / "vhdtool"
     kinds = {"compact": Compact, "resize": Resize, "commit": Commit, "write": Write,
-             "in_place": InPlace}
+             "in_place": InPlace, "in_place_to_raw": InPlaceToRaw}
     kills = int(os.environ.get("VIRIDIAN_KILLS", "334"))
     kills = kills // 4 if sys.argv[2] == "write" else kills
     memory = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
@@ -275,7 +300,7 @@ def main():
         chance = random.Random(sys.argv[2])
         case = kinds[sys.argv[2]](tool, pathlib.Path(name), chance)
         case.prepare()
-        if sys.argv[2] == "in_place":
+        if isinstance(case, InPlace):
             kill_at_each_call(case)
             return
         window, changed, killed, tries = 0.0, 0, 0, 0

@@ -117,12 +117,16 @@ Result<void> convert_in_place(const ConvertCommand& command) {
     VIRIDIAN_TRY(rename_durably(command.source, command.target, command.options.replace));
     return print_result(command, *size);
   }
-  if (link->image.type != ImageType::kFixed) {
+  // A raw one: a run that was cut off came this far, and only the new name is missing.
+  const bool cut_already = link->image.type == ImageType::kRaw;
+  if (link->image.type != ImageType::kFixed && !cut_already) {
     return fail(ErrorKind::kInvalidArgument,
                 "{}: type: is {}, only a fixed image becomes raw in place; leave out --in-place",
                 command.source, to_string(link->image.type));
   }
-  VIRIDIAN_TRY(resize_durably(file->fd, command.source, link->image.size_bytes));
+  if (!cut_already) {
+    VIRIDIAN_TRY(resize_durably(file->fd, command.source, link->image.size_bytes));
+  }
   VIRIDIAN_TRY(rename_durably(command.source, command.target, command.options.replace));
   return print_result(command, link->image.size_bytes);
 }

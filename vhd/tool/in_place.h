@@ -8,7 +8,7 @@ namespace viridian::vhd::tool {
 
 // Adds or cuts off the footer of `command.source` and gives it the name `command.target`. A power
 // cut or a kill at any moment leaves every byte of the disk, under one of the two names; doing it
-// again goes on.
+// again goes on (to raw: as Format::kRaw, once the footer is gone).
 Result<void> convert_in_place(const ConvertCommand& command);
 
 }  // namespace viridian::vhd::tool

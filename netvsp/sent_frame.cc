@@ -108,8 +108,8 @@ std::optional<Layers> find_layers(const rte_mbuf& head, bool tcp) noexcept {
   return layers;
 }
 
-// NDIS leaves an IPv4 header of a large send without length and checksum; a frame in the switch has
-// both, and the sum of the pseudo header where the transport checksum will be.
+// NDIS leaves an IPv4 header of a large send without length and checksum, and the length out of the
+// sum of the pseudo header; a frame in the switch has all three.
 void complete_headers(rte_mbuf& head, const Layers& layers) noexcept {
   const bool segment = (head.ol_flags & vswitch::kFrameSegment) != 0;
   const uint32_t packet_bytes = head.pkt_len - kEthernetHeaderBytes;
@@ -125,7 +125,7 @@ void complete_headers(rte_mbuf& head, const Layers& layers) noexcept {
     pseudo.proto = layers.tcp ? IPPROTO_TCP : IPPROTO_UDP;
     pseudo.payload_len =
         rte_cpu_to_be_16(static_cast<uint16_t>(head.pkt_len - layers.transport_at));
-    sum = rte_ipv6_phdr_cksum(&pseudo, head.ol_flags);
+    sum = rte_ipv6_phdr_cksum(&pseudo, 0);
   } else {
     auto* ip = rte_pktmbuf_mtod_offset(&head, rte_ipv4_hdr*, kEthernetHeaderBytes);
     if (segment) {
@@ -133,7 +133,7 @@ void complete_headers(rte_mbuf& head, const Layers& layers) noexcept {
       ip->hdr_checksum = 0;
       ip->hdr_checksum = rte_ipv4_cksum(ip);
     }
-    sum = rte_ipv4_phdr_cksum(ip, head.ol_flags);
+    sum = rte_ipv4_phdr_cksum(ip, 0);
   }
   if (layers.tcp) {
     rte_pktmbuf_mtod_offset(&head, rte_tcp_hdr*, layers.transport_at)->cksum = sum;

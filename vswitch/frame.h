@@ -6,8 +6,9 @@
 // - A VLAN tag is in vlan_tci, and kFrameVlan says so.
 // - What must still be done before a wire is said as for transmission by an Ethernet device:
 //   kFrameNeedsChecksum (with kFrameIpv4 or kFrameIpv6, and kFrameTcp or kFrameUdp) means that the
-//   transport checksum field holds the sum of the pseudo header; kFrameSegment that the frame is to
-//   be cut into segments of tso_segsz bytes of payload. l2_len, l3_len and l4_len are then set.
+//   transport checksum field holds the sum of the pseudo header, of which the length is that of all
+//   behind the IP header, also in a large frame; kFrameSegment that the frame is to be cut into
+//   segments of tso_segsz bytes of payload. l2_len, l3_len and l4_len are then set.
 // - kFrameChecksumGood: the transport checksum was verified, or needs no verification since the
 //   frame never left memory.
 // - hash.rss is the hash of the flow, if kFrameHash is set.

@@ -147,6 +147,9 @@ TEST_F(SendTest, LargeSendGetsTheLengthAndSumThatNdisLeavesOut) {
   for (size_t i = 14; i < 34; i += 2)
     sum += std::to_integer<uint32_t>(taken[i]) << 8 | std::to_integer<uint32_t>(taken[i + 1]);
   EXPECT_EQ((sum & 0xFFFF) + (sum >> 16), 0xFFFFu) << "the header's checksum";
+  const uint32_t pseudo = 0x0a00 + 0x0001 + 0x0a00 + 0x0002 + 6 + 20020;
+  EXPECT_EQ(taken[50], static_cast<std::byte>(pseudo >> 8)) << "with the length: kernels want it";
+  EXPECT_EQ(taken[51], static_cast<std::byte>(pseudo & 255));
   rte_pktmbuf_free(kept);
 }
 

@@ -153,7 +153,8 @@ uint16_t EthdevPort::receive(std::span<rte_mbuf*> frames) noexcept {
 // among its bytes, or if others have it too and the device might still look at it when they do.
 rte_mbuf* EthdevPort::own(rte_mbuf& frame) const noexcept {
   const bool tagged = has_tag(frame);
-  if (!tagged && (copies_ || rte_mbuf_refcnt_read(&frame) == 1)) return &frame;
+  const bool borrowed = copies_ && !features_.checksum;  // its headers are not written to
+  if (!tagged && (borrowed || rte_mbuf_refcnt_read(&frame) == 1)) return &frame;
   rte_mbuf* copy = rte_pktmbuf_copy(&frame, pool_, 0, UINT32_MAX);
   if (copy == nullptr || !tagged) return copy;
   auto* data = rte_pktmbuf_prepend(copy, sizeof(VlanTag));
@@ -179,7 +180,10 @@ uint16_t EthdevPort::transmit(std::span<rte_mbuf* const> frames) noexcept {
     if (burst[count] == nullptr) break;
     ++count;
   }
-  const uint16_t sent = rte_eth_tx_burst(id_, 0, burst.data(), count);
+  // Devices differ in what they want in a checksum that they complete.
+  const uint16_t ready =
+      features_.checksum ? rte_eth_tx_prepare(id_, 0, burst.data(), count) : count;
+  const uint16_t sent = rte_eth_tx_burst(id_, 0, burst.data(), ready);
   // Of a frame and its copy, one is left: the frame is the caller's still if it was not sent.
   for (uint16_t i = 0; i < count; ++i) {
     if (burst[i] != frames[i]) rte_pktmbuf_free(i < sent ? frames[i] : burst[i]);

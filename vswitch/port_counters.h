@@ -1,8 +1,8 @@
 // What one port counts. Its worker alone writes them, any thread reads them.
 //
-// When all is quiet: the sum over all ports of rx_frames and copies equals that of tx_frames and
-// all drops. `copies` are the frames that the switch made more of: a flooded frame has one for each
-// receiver but the first, a segmented one for each segment but the first.
+// When all is quiet: the sum over all ports of rx_frames and copies equals that of tx_frames,
+// coalesced and all drops. `copies` are the frames that the switch made more of: a flooded frame
+// has one for each receiver but the first, a segmented one for each segment but the first.
 #pragma once
 
 #include <array>
@@ -18,6 +18,7 @@ struct PortCounters {
   Counter tx_frames;  // taken by the port
   Counter tx_bytes;
   Counter copies;
+  Counter coalesced;      // frames that became part of the one before (coalesce.h)
   Counter flooded;        // frames that came in here for everybody
   Counter moves_refused;  // an address moved here too often, and stays elsewhere for a while
   Counter macs_refused;   // an address was not learned: the port's or the switch's limit

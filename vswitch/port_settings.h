@@ -68,6 +68,7 @@ struct PortSettings {
   std::string name{};
   PortRole role = PortRole::kGuest;
   bool link = true;  // false: the cable is out
+  bool gro = false;  // TCP segments that come in one after another are joined
   VlanSettings vlan{};
 
   MacAddress mac{};        // of the guest, for the guard; known from the start and never moved

@@ -31,10 +31,11 @@ enum EgressFeature : uint32_t {
   kOutMirrored = 1U << 1,
 };
 
-// And before a burst is taken from it.
+// And when a burst is taken from it.
 enum TurnFeature : uint32_t {
   kLimited = 1U << 0,
   kWeighted = 1U << 1,
+  kCoalesced = 1U << 2,
 };
 
 struct alignas(64) PortState {

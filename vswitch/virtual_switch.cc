@@ -163,7 +163,8 @@ void VirtualSwitch::set_features(PortState& state) const noexcept {
                   bit_if(settings.router_guard, kInRouterGuard) |
                   bit_if(!state.acl_in.empty(), kInAcl);
   state.egress = bit_if(!state.acl_out.empty(), kOutAcl) | bit_if(state.mirrored, kOutMirrored);
-  state.turn = bit_if(state.bucket.limited(), kLimited) | bit_if(most_weight_ > 0, kWeighted);
+  state.turn = bit_if(state.bucket.limited(), kLimited) | bit_if(most_weight_ > 0, kWeighted) |
+               bit_if(settings.gro, kCoalesced);
 }
 
 // Everything that follows from all settings together.

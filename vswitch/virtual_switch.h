@@ -118,6 +118,7 @@ class VirtualSwitch : public io::Poller {
 
   // forward.cc
   uint16_t receive(PortState& in) noexcept;
+  uint16_t join_segments(PortState& in, uint16_t count) noexcept;
   void age_some(uint32_t buckets) noexcept;
   void forward(PortState& in, uint16_t count) noexcept;
   void learn(PortState& in, uint16_t count) noexcept;

@@ -4,6 +4,7 @@
 Runs in network namespaces of its own: a tap of the host's namespace and a veth pair into another
 are ports of an external switch. Exits with 77 where that is not possible.
 """
+import contextlib
 import json
 import os
 import pathlib
@@ -17,7 +18,7 @@ import tempfile
 import time
 
 SKIPPED = 77
-FAR = f"viridian-far-{os.getpid()}"
+FAR, THIRD = f"viridian-far-{os.getpid()}", f"viridian-third-{os.getpid()}"
 HOST_IP, FAR_IP = "10.77.0.1", "10.77.0.2"
 CONFIG = {"switches": [{"name": "lan", "kind": "external", "ports": [
     {"name": "host", "type": "tap", "interface": "near0", "role": "host"},
@@ -244,27 +245,88 @@ def every_mix_of_offloads_carries_tcp(net):
         echo.wait()
 
 
-def memif_joins_two_processes(net):
-    address = "10.79.0.2"
-    wire = f"net_memif0,id=0,socket-abstract=no,socket={net.folder}/memif"
-    net.vswitch("add-port", "lan", "wire", "type=ethdev", f"device={wire},role=server")
+WIRE_IP = "10.79.0.2"
+
+
+def add_wire(net, *settings):
+    """The near end of a memif device; who connects to it has the address WIRE_IP."""
+    net.vswitch("add-port", "lan", "wire", "type=ethdev", f"device={wire_of(net)},role=server",
+                *settings)
     run("ip", "addr", "add", "10.79.0.1/24", "dev", "near0")
+
+
+def wire_of(net):
+    return f"net_memif0,id=0,socket-abstract=no,socket={net.folder}/memif"
+
+
+@contextlib.contextmanager
+def second_process(net):
+    """Another vswitch at the far end of the wire, with a tap in the namespace, until the end."""
     config = net.folder / "second.json"
     config.write_text(json.dumps({"switches": [{"name": "far", "ports": [
-        {"name": "wire", "type": "ethdev", "device": f"{wire},role=client"},
+        {"name": "wire", "type": "ethdev", "device": f"{wire_of(net)},role=client"},
         {"name": "host", "type": "tap", "interface": "far1"}]}]}))
+    second = subprocess.Popen(["ip", "netns", "exec", FAR, str(net.binary), "run", "--config",
+                               str(config), "--socket", str(net.folder / "second")],
+                              stdout=subprocess.PIPE, text=True)
+    try:
+        assert second.stdout.readline().startswith("vswitch: serving ")
+        run("ip", "-n", FAR, "link", "set", "far1", "address", "02:00:00:00:00:79", "up")
+        run("ip", "-n", FAR, "addr", "add", f"{WIRE_IP}/24", "dev", "far1")
+        net.ping_until_answered(WIRE_IP)
+        yield
+    finally:
+        second.kill()
+        second.wait()
+
+
+def memif_joins_two_processes(net):
+    add_wire(net)
     for _ in range(2):  # the second time after a kill
-        second = subprocess.Popen(["ip", "netns", "exec", FAR, str(net.binary), "run", "--config",
-                                   str(config), "--socket", str(net.folder / "second")],
-                                  stdout=subprocess.PIPE, text=True)
-        try:
-            assert second.stdout.readline().startswith("vswitch: serving ")
-            run("ip", "-n", FAR, "link", "set", "far1", "address", "02:00:00:00:00:79", "up")
-            run("ip", "-n", FAR, "addr", "add", f"{address}/24", "dev", "far1")
-            net.ping_until_answered(address)
-        finally:
-            second.kill()
-            second.wait()
+        with second_process(net):
+            assert net.ping(count=5, address=WIRE_IP) == 5
+
+
+SEND = """
+import socket
+with socket.create_connection(("10.80.0.2", 7), timeout=10) as client:
+    client.settimeout(10)
+    client.sendall(bytes(SIZE))
+    left = SIZE
+    while left > 0:
+        left -= len(client.recv(1 << 20)) or exit("closed")
+"""
+
+
+def joined_segments_can_be_cut_again(net):
+    """From the wire into the host's tap, and on, routed, to who must have them cut by the kernel:
+    that is right only if the switch left in them what the kernel counts on."""
+    if not shutil.which("ethtool"):
+        sys.exit(SKIPPED)
+    size = 3_000_000
+    add_wire(net, "gro=true")
+    run("ip", "netns", "add", THIRD)
+    run("ip", "link", "add", "out0", "type", "veth", "peer", "name", "in0", "netns", THIRD)
+    run("ethtool", "-K", "out0", "tx", "off", "tso", "off")
+    run("ip", "addr", "add", "10.80.0.1/24", "dev", "out0")
+    run("ip", "link", "set", "out0", "up")
+    run("ip", "-n", THIRD, "addr", "add", "10.80.0.2/24", "dev", "in0")
+    run("ip", "-n", THIRD, "link", "set", "in0", "up")
+    run("ip", "-n", THIRD, "route", "add", "default", "via", "10.80.0.1")
+    pathlib.Path("/proc/sys/net/ipv4/ip_forward").write_text("1")
+    echo = subprocess.Popen(["ip", "netns", "exec", THIRD, sys.executable, "-c",
+                             ECHO.replace("SIZE", str(size))], stdout=subprocess.PIPE)
+    try:
+        echo.stdout.readline()
+        with second_process(net):
+            run("ip", "-n", FAR, "route", "add", "10.80.0.0/24", "via", "10.79.0.1")
+            run("ip", "netns", "exec", FAR, sys.executable, "-c", SEND.replace("SIZE", str(size)))
+            counters = net.port("wire")["counters"]
+            print(f"{counters['coalesced']} of {counters['rx_frames']} frames were joined")
+            assert counters["coalesced"] > 100, counters
+    finally:
+        echo.kill()
+        echo.wait()
 
 
 def af_xdp_device_carries_frames(net):
@@ -343,6 +405,7 @@ def idle_switch_sleeps(net):
 CASES = [frames_pass_from_host_to_namespace, capture_opens_in_tcpdump, live_changes_take_effect,
          ports_come_and_go_without_loss, tcp_keeps_its_offloads,
          every_mix_of_offloads_carries_tcp, memif_joins_two_processes,
+         joined_segments_can_be_cut_again,
          af_xdp_device_carries_frames, host_sees_a_pulled_cable, wrong_input_is_one_line,
          idle_switch_sleeps]
 
@@ -370,7 +433,8 @@ def main():
             finally:
                 net.close()
         finally:
-            subprocess.run(["ip", "netns", "del", FAR], stderr=subprocess.DEVNULL)
+            for name in (FAR, THIRD):
+                subprocess.run(["ip", "netns", "del", name], stderr=subprocess.DEVNULL)
     return 0
 
 

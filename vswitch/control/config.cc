@@ -90,6 +90,7 @@ PortConfig read_port(const Json& value, const std::string& path, std::string& er
   read_device(fields, port.device);
   fields.choice<PortRole>("role", settings.role, kRoles);
   fields.flag("link", settings.link);
+  fields.flag("gro", settings.gro);
   if (const Json* vlan = fields.any("vlan"); vlan != nullptr)
     read_vlan(*vlan, fields.path_of("vlan"), error, settings.vlan);
   fields.address("mac", settings.mac);
@@ -176,6 +177,7 @@ Json to_json(const PortConfig& config) {
   put(json, "client", config.device.client, false);
   if (port.role != PortRole::kGuest) json["role"] = name_of<PortRole>(kRoles, port.role);
   put(json, "link", port.link, true);
+  put(json, "gro", port.gro, false);
   if (port.vlan.mode != VlanMode::kUntagged) json["vlan"] = vlan_to_json(port.vlan);
   if (!port.mac.is_zero()) json["mac"] = port.mac.to_string();
   put(json, "mac_guard", port.mac_guard, false);

@@ -15,6 +15,7 @@ constexpr Column kColumns[] = {
     {"tx_frames", "Frames that the port took", &PortCounters::tx_frames},
     {"tx_bytes", "Bytes that the port took", &PortCounters::tx_bytes},
     {"copies", "Frames that the switch made more of", &PortCounters::copies},
+    {"coalesced", "Frames that became part of the one before", &PortCounters::coalesced},
     {"flooded", "Frames that came in for everybody", &PortCounters::flooded},
     {"moves_refused", "Addresses that moved here too often", &PortCounters::moves_refused},
     {"macs_refused", "Addresses that were not learned, for a limit", &PortCounters::macs_refused},

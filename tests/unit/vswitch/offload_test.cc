@@ -1,64 +1,12 @@
 // What the switch does in software for a port that cannot: checksums and segments.
 #include "vswitch/offload.h"
 
-#include "tests/unit/vswitch/ip_frames.h"
+#include "tests/unit/vswitch/tcp_frames.h"
 
 namespace viridian::vswitch {
 namespace {
 
-uint16_t word(const Bytes& bytes, size_t at) {
-  return static_cast<uint16_t>(bytes.at(at) << 8 | bytes.at(at + 1));
-}
-
-// The one's complement sum of RFC 1071, to be 0xFFFF over anything with a right checksum.
-uint16_t sum_of(const Bytes& bytes) {
-  uint32_t sum = 0;
-  for (size_t i = 0; i < bytes.size(); i += 2)
-    sum += static_cast<uint32_t>(bytes[i] << 8) + (i + 1 < bytes.size() ? bytes[i + 1] : 0U);
-  while (sum > 0xFFFF)
-    sum = (sum & 0xFFFF) + (sum >> 16);
-  return static_cast<uint16_t>(sum);
-}
-
-Bytes part(const Bytes& bytes, size_t at, size_t length) {
-  const auto from = bytes.begin() + static_cast<ptrdiff_t>(at);
-  return Bytes(from, from + static_cast<ptrdiff_t>(length));
-}
-
-// The sum over pseudo header and transport of a frame with 20 or 40 bytes of IP header.
-uint16_t transport_sum(const Bytes& frame) {
-  if (word(frame, 12) == 0x0800) {
-    const auto length = static_cast<uint16_t>(word(frame, 16) - 20);
-    return sum_of(part(frame, 26, 8) + Bytes{0, frame[23]} + be(length) + part(frame, 34, length));
-  }
-  const uint16_t length = word(frame, 18);
-  return sum_of(part(frame, 22, 32) + be(length) + Bytes{0, frame[20]} + part(frame, 54, length));
-}
-
-Bytes tcp(const Bytes& payload, uint8_t flags) {
-  return be(1000) + be(2000) + Bytes{0, 0, 1, 0, 0, 0, 0, 0, 0x50, flags} + be(512) +
-         Bytes{0, 0, 0, 0} + payload;
-}
-
 constexpr uint8_t kAllFlags = 0x99;  // CWR, ACK, PSH, FIN
-
-// A frame of TCP with `payload` bytes that is to be cut into segments of `segment_bytes`.
-fakes::PlainFrame large_tcp(bool v6, size_t payload, uint16_t segment_bytes) {
-  Bytes data(payload);
-  for (size_t i = 0; i < payload; ++i)
-    data[i] = static_cast<uint8_t>(i * 7 + i / 256);
-  fakes::PlainFrame frame =
-      ip_frame(v6 ? ipv6(6, tcp(data, kAllFlags)) : ipv4(6, tcp(data, kAllFlags)));
-  frame.bytes.resize(14 + (v6 ? 40 : 20) + 20 + payload);
-  // As NDIS leaves them: without length and checksum.
-  frame.bytes[v6 ? 18 : 16] = frame.bytes[v6 ? 19 : 17] = 0;
-  frame.flags = kFrameSegment | kFrameTcp | (v6 ? kFrameIpv6 : kFrameIpv4 | kFrameIpChecksum);
-  frame.l2_bytes = 14;
-  frame.l3_bytes = v6 ? 40 : 20;
-  frame.l4_bytes = 20;
-  frame.segment_bytes = segment_bytes;
-  return frame;
-}
 
 class Offload : public SwitchTest {};
 
@@ -97,7 +45,7 @@ TEST_F(Offload, LargeFrameIsCutForAPortThatCannot) {
       fakes::FakePort to(pool_);
       ASSERT_TRUE(bridge.add_port(from, {.name = "a"}));
       ASSERT_TRUE(bridge.add_port(to, {.name = "b"}));
-      const fakes::PlainFrame frame = large_tcp(v6, payload, 1440);
+      const fakes::PlainFrame frame = large_tcp(v6, payload, 1440, kAllFlags);
       from.bring(frame);
       bridge.turn(now_ns_);
       const auto segments = to.take();
@@ -111,7 +59,7 @@ TEST_F(Offload, LargeFrameIsCutForAPortThatCannot) {
 TEST_F(Offload, PortThatCanGetsTheLargeFrameWithItsHeadersFilledIn) {
   add();
   add({}, {.checksum = true, .segmentation = true});
-  send(0, large_tcp(false, 4000, 1440));
+  send(0, large_tcp(false, 4000, 1440, kAllFlags));
   const auto taken = ports_[1]->take();
   ASSERT_EQ(taken.size(), 1U);
   EXPECT_EQ(word(taken[0].bytes, 16), taken[0].bytes.size() - 14);
@@ -125,7 +73,7 @@ TEST_F(Offload, WhatAPortCanIsAskedAgain) {
   send(0, kBroadcast, station(1));
   ports_[1]->take();
   ports_[1]->features_ = {.checksum = true, .segmentation = true};
-  send(0, large_tcp(false, 4000, 1440));
+  send(0, large_tcp(false, 4000, 1440, kAllFlags));
   EXPECT_EQ(receivers(), (Ids{1}));
   ports_[1]->features_ = {.mtu = 50};
   send(0, fakes::ethernet(kBroadcast, station(1), 0x88B5, Bytes(51)));
@@ -135,9 +83,9 @@ TEST_F(Offload, WhatAPortCanIsAskedAgain) {
 TEST_F(Offload, MtuIsComparedWithTheSegment) {
   add();
   add({}, {.checksum = true, .segmentation = true, .mtu = 1480});
-  send(0, large_tcp(false, 4000, 1440));
+  send(0, large_tcp(false, 4000, 1440, kAllFlags));
   EXPECT_EQ(receivers(), (Ids{1}));
-  send(0, large_tcp(false, 4000, 1441));
+  send(0, large_tcp(false, 4000, 1441, kAllFlags));
   EXPECT_EQ(dropped(1, DropReason::kMtu), 1U);
 }
 
@@ -180,7 +128,7 @@ TEST_F(Offload, ChecksumsAreWorkedOffForAPortThatCannot) {
 TEST_F(Offload, OffloadsThatDoNotFitAreDropped) {
   add();
   add();
-  const fakes::PlainFrame good = large_tcp(false, 4000, 1440);
+  const fakes::PlainFrame good = large_tcp(false, 4000, 1440, kAllFlags);
   const auto refused = [&](auto&& spoil) {
     fakes::PlainFrame frame = good;
     spoil(frame);
@@ -203,7 +151,7 @@ TEST_F(Offload, OffloadsThatDoNotFitAreDropped) {
 TEST_F(Offload, WithoutAPoolALargeFrameIsDroppedAndCounted) {
   add();
   add();
-  send(0, large_tcp(false, 4000, 1440));
+  send(0, large_tcp(false, 4000, 1440, kAllFlags));
   EXPECT_EQ(dropped(1, DropReason::kNoBuffer), 3U);
 }
 

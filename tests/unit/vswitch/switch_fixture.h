@@ -40,7 +40,7 @@ class SwitchTest : public testing::Test {
       const PortCounters* counters = switch_.counters(id);
       if (counters == nullptr) continue;
       in += counters->rx_frames.get() + counters->copies.get();
-      out += counters->tx_frames.get() + counters->all_dropped();
+      out += counters->tx_frames.get() + counters->coalesced.get() + counters->all_dropped();
     }
     if (!removed_) {
       EXPECT_EQ(in, out);

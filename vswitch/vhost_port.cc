@@ -34,7 +34,7 @@ VhostPort::VhostPort(io::Reactor& reactor, rte_mempool* pool, std::unique_ptr<Vh
       kick_(
           reactor, [](void*) noexcept {}, nullptr) {}
 
-VhostPort::~VhostPort() { rte_pktmbuf_free(early_); }
+VhostPort::~VhostPort() { rte_pktmbuf_free_bulk(early_.data(), early_count_); }
 
 PortFeatures VhostPort::features() const noexcept {
   const uint16_t mtu = guest_mtu_ == 0 ? wanted_mtu_ : std::min(wanted_mtu_, guest_mtu_);
@@ -83,16 +83,25 @@ uint16_t VhostPort::take(std::span<rte_mbuf*> frames) noexcept {
   return count;
 }
 
+// What rte_vhost did not take it leaves in the array as it frees it: only the count is to be
+// trusted.
+bool VhostPort::look_early() noexcept {
+  if (early_count_ == 0) early_count_ = take(early_);
+  return early_count_ != 0;
+}
+
 uint16_t VhostPort::receive(std::span<rte_mbuf*> frames) noexcept {
-  if (early_ != nullptr) [[unlikely]] {
-    frames[0] = std::exchange(early_, nullptr);
-    return 1;
+  if (device_ < 0 && !started_) [[unlikely]]
+    start();
+  if (early_count_ == 0) [[likely]] {
+    if (device_ < 0) return 0;
+    if (frames.size() >= early_.size()) return take(frames);
+    if (!look_early()) return 0;
   }
-  if (device_ < 0) [[unlikely]] {
-    if (!started_) start();
-    return 0;
-  }
-  return take(frames);
+  frames[0] = early_[0];
+  early_[0] = early_[1];
+  --early_count_;
+  return 1;
 }
 
 uint16_t VhostPort::transmit(std::span<rte_mbuf* const> frames) noexcept {
@@ -122,7 +131,7 @@ bool VhostPort::arm() noexcept {
   if (!started_) start();
   if (device_ < 0) return true;
   if (!armed_ && !ring(true)) return true;
-  if (early_ == nullptr && take({&early_, 1}) == 0) {
+  if (!look_early()) {
     kick_.arm();
     return true;
   }

@@ -8,6 +8,7 @@
 // the guest that a checksum was verified, which the library cannot.
 #pragma once
 
+#include <array>
 #include <memory>
 #include <string>
 
@@ -48,6 +49,7 @@ class VhostPort final : public SwitchPort {
   void look() noexcept;
   bool ring(bool wanted) noexcept;
   uint16_t take(std::span<rte_mbuf*> frames) noexcept;
+  bool look_early() noexcept;
 
   io::Reactor& reactor_;
   rte_mempool* pool_;
@@ -60,7 +62,11 @@ class VhostPort final : public SwitchPort {
   bool checksum_ = false;
   bool segmentation_ = false;
   uint16_t guest_mtu_ = 0;
-  rte_mbuf* early_ = nullptr;  // a frame that was found when the worker wanted to sleep
+  // Frames that were found when the worker wanted to sleep, or had room for one. rte_vhost puts a
+  // frame of its own first after a migration and then, of a packed ring, always takes one more: it
+  // is given room for two at least.
+  std::array<rte_mbuf*, 2> early_{};
+  uint16_t early_count_ = 0;
 };
 
 }  // namespace viridian::vswitch

@@ -10,7 +10,7 @@ namespace vhost_request {
 constexpr uint32_t kGetFeatures = 1, kSetFeatures = 2, kSetOwner = 3, kSetMemTable = 5,
                    kSetRingSize = 8, kSetRingAddress = 9, kSetRingBase = 10, kGetRingBase = 11,
                    kSetRingKick = 12, kSetRingCall = 13, kGetProtocolFeatures = 15,
-                   kSetProtocolFeatures = 16, kEnableRing = 18, kSetMtu = 20;
+                   kSetProtocolFeatures = 16, kEnableRing = 18, kSendRarp = 19, kSetMtu = 20;
 }
 
 struct VhostHeader {

@@ -61,6 +61,37 @@ TEST_F(VhostPortTest, FramesPassBothWays) {
   }
 }
 
+// rte_vhost leaves in its caller's array what it has freed.
+TEST_F(VhostPortTest, FrameWithoutAnyByteIsNone) {
+  open_and_connect();
+  for (int i = 0; i < 3; ++i) {
+    guest_.give({});
+    EXPECT_TRUE(carrier());  // which arms
+    rte_mbuf* frame = nullptr;
+    worker_->call([&] { EXPECT_EQ(port_->receive({&frame, 1}), 0); });
+    guest_.give(numbered_frame(60));
+    EXPECT_EQ(taken(), numbered_frame(60));
+  }
+}
+
+// After a migration the front end asks for it; the next frame of the guest is behind it.
+TEST_F(VhostPortTest, AnnouncementOfAGuestThatMovedHereComesFirst) {
+  open_and_connect();
+  const le64 address = [] {
+    le64 bytes = {};
+    bytes = 0x0605'0403'0202;
+    return bytes;
+  }();
+  guest_.send(fakes::vhost_request::kSendRarp, address);
+  guest_.ask(fakes::vhost_request::kGetFeatures);  // it was handled
+  guest_.give(numbered_frame(60));
+  const Bytes announcement = taken();
+  ASSERT_GE(announcement.size(), 14U);
+  EXPECT_EQ(Bytes(announcement.begin() + 6, announcement.begin() + 14),
+            (Bytes{2, 2, 3, 4, 5, 6, 0x80, 0x35}));
+  EXPECT_EQ(taken(), numbered_frame(60));
+}
+
 TEST_F(VhostPortTest, ManyFramesKeepTheirOrder) {
   open_and_connect();
   for (size_t i = 0; i < 1000; ++i) {

@@ -8,8 +8,12 @@
 #include <rte_mbuf_pool_ops.h>
 #include <rte_mempool.h>
 #include <sched.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
 
 #include <bit>
+#include <cstdlib>
 
 #include "vswitch/large_pages.h"
 
@@ -39,10 +43,27 @@ class KeptAffinity {
   bool known_;
 };
 
+// DPDK does not start at all where it cannot make its socket. So its folder (which it finds as
+// here, and makes) is looked at before.
+bool may_serve_telemetry() {
+  const char* top = std::getenv("RUNTIME_DIRECTORY");
+  if (top == nullptr) top = ::getuid() == 0 ? "/var/run" : std::getenv("XDG_RUNTIME_DIR");
+  const std::string outer = fmt::format("{}/dpdk", top == nullptr ? "/tmp" : top);
+  const std::string folder = fmt::format("{}/{}", outer, kFilePrefix);
+  constexpr size_t kFileNameBytes = 32;
+  ::mkdir(outer.c_str(), S_IRWXU);
+  ::mkdir(folder.c_str(), S_IRWXU);
+  return folder.size() + kFileNameBytes < sizeof(sockaddr_un::sun_path) &&
+         ::access(folder.c_str(), W_OK | X_OK) == 0;
+}
+
 std::vector<std::string> arguments_of(const DpdkOptions& options, unsigned processor) {
-  std::vector<std::string> result = {"viridian", "--no-telemetry", "--log-level=*:error",
+  std::vector<std::string> result = {"viridian", "--log-level=*:error",
                                      "--log-level=lib.vhost*:critical",
                                      fmt::format("--lcores=0@{}", processor)};
+  result.push_back(options.telemetry && may_serve_telemetry()
+                       ? fmt::format("--file-prefix={}", kFilePrefix)
+                       : "--no-telemetry");
   if (options.pci.empty()) result.emplace_back("--no-pci");
   for (const std::string& address : options.pci)
     result.push_back("--allow=" + address);

@@ -16,12 +16,16 @@
 
 namespace viridian::vswitch {
 
+// Of what DPDK names after a program: the folder of its telemetry socket.
+inline constexpr const char* kFilePrefix = "viridian";
+
 struct DpdkOptions {
-  uint32_t memory_mib = 64;          // for DPDK's own tables and devices; and a pool is no larger
-  bool hugepages = false;            // take them: fails if there are none
-  std::vector<std::string> devices;  // --vdev strings: net_af_xdp0,iface=eth1 and the like
-  std::vector<std::string> pci;      // addresses of the PCI devices to take; others stay alone
-  std::vector<std::string> more;     // further arguments for rte_eal_init()
+  uint32_t memory_mib = 64;  // for DPDK's own tables and devices; and a pool is no larger
+  bool hugepages = false;    // take them: fails if there are none
+  bool telemetry = false;    // DPDK's telemetry socket, where there can be one
+  std::vector<std::string> devices = {};  // --vdev strings: net_af_xdp0,iface=eth1 and the like
+  std::vector<std::string> pci = {};      // addresses of the PCI devices to take; others stay alone
+  std::vector<std::string> more = {};     // further arguments for rte_eal_init()
 };
 
 // Main thread, once; its CPU affinity stays as it was. A second call succeeds and changes nothing.

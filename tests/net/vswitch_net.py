@@ -48,9 +48,10 @@ class Net:
         run("ip", "-n", FAR, "link", "set", "lo", "up")
         run("ip", "-n", FAR, "link", "set", "far0", "up")
         run("ip", "-n", FAR, "addr", "add", f"{FAR_IP}/24", "dev", "far0")
+        self.env = {**os.environ, "RUNTIME_DIRECTORY": str(folder)}  # of DPDK's telemetry
         self.daemon = subprocess.Popen(
             [str(binary), "run", "--config", str(config), "--socket", str(self.socket)],
-            stdout=subprocess.PIPE, text=True)
+            stdout=subprocess.PIPE, text=True, env=self.env)
         line = self.daemon.stdout.readline()
         assert line == f"vswitch: serving {self.socket}\n", line
         run("ip", "link", "set", "near0", "up")
@@ -387,6 +388,41 @@ def wrong_input_is_one_line(net):
     assert run(net.binary, "dance", check=False).returncode == 2
 
 
+def telemetry_tells_of_two_processes(net):
+    """Each has a socket of its own; what one shows the other does not."""
+    sockets = net.folder / "dpdk" / "viridian"
+    second = net.folder / "second"
+    other = subprocess.Popen([str(net.binary), "run", "--socket", str(second)],
+                             stdout=subprocess.PIPE, text=True, env=net.env)
+    assert other.stdout.readline().startswith("vswitch: serving")
+
+    def ask(name, request):
+        with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as client:
+            client.settimeout(10)
+            client.connect(str(sockets / name))
+            client.recv(16384)
+            client.send(request.encode())
+            return json.loads(client.recv(16384))[request.split(",")[0]]
+
+    try:
+        assert ask("dpdk_telemetry.v2", "/viridian/ports") == ["lan/host", "lan/up"]
+        assert ask("dpdk_telemetry.v2:1", "/viridian/ports") == []
+        before = ask("dpdk_telemetry.v2", "/viridian/port,lan/up")["counters"]["rx_frames"]
+        assert net.ping(count=5) == 5
+        port = ask("dpdk_telemetry.v2", "/viridian/port,lan/up")
+        assert port["counters"]["rx_frames"] >= before + 5, port
+        assert ask("dpdk_telemetry.v2", "/viridian/port,lan/x") == {
+            "error": "there is no port \"lan/x\""}
+        if shutil.which("dpdk-telemetry.py"):
+            told = run("dpdk-telemetry.py", "-f", "viridian", input="/viridian/switches\n",
+                       env=net.env).stdout
+            assert told == '{"/viridian/switches": ["lan"]}\n', told
+    finally:
+        other.terminate()
+        assert other.wait(timeout=20) == 0
+    assert {path.name for path in sockets.iterdir()} == {"dpdk_telemetry.v2"}
+
+
 def idle_switch_sleeps(net):
     def ticks():
         fields = pathlib.Path(f"/proc/{net.daemon.pid}/stat").read_text().rsplit(") ")[1].split()
@@ -407,7 +443,7 @@ CASES = [frames_pass_from_host_to_namespace, capture_opens_in_tcpdump, live_chan
          every_mix_of_offloads_carries_tcp, memif_joins_two_processes,
          joined_segments_can_be_cut_again,
          af_xdp_device_carries_frames, host_sees_a_pulled_cable, wrong_input_is_one_line,
-         idle_switch_sleeps]
+         telemetry_tells_of_two_processes, idle_switch_sleeps]
 
 
 def possible():

@@ -5,6 +5,7 @@
 #include <cstdio>
 
 #include "vswitch/control/server.h"
+#include "vswitch/control/telemetry.h"
 #include "vswitch/tool/requests.h"
 
 namespace viridian::vswitch {
@@ -53,6 +54,7 @@ Result<void> run_daemon(const DaemonOptions& options) {
   if (!server) return Unexpected(server.error());
   if (auto applied = host.apply(config); !applied)
     return with_context(options.config, std::move(applied).error());
+  const Telemetry telemetry(host);
   const SignalsStop signals(**server);
   std::printf("vswitch: serving %s\n", options.socket.c_str());
   std::fflush(stdout);

@@ -11,7 +11,7 @@ struct DaemonOptions {
   std::string config;  // a file; empty: no switches yet
   std::string socket;
   uint32_t frames = 8192;  // of the one pool
-  DpdkOptions dpdk;
+  DpdkOptions dpdk = {.telemetry = true};
 };
 
 // Prints a line when the socket is served.

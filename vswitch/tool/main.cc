@@ -56,6 +56,7 @@ class CommandLine {
         ->capture_default_str();
     run->add_flag("--hugepages", daemon_.dpdk.hugepages, "take memory from hugepages");
     run->add_option("--pci", daemon_.dpdk.pci, "address of a PCI device for DPDK; may be repeated");
+    run->add_flag("!--no-telemetry", daemon_.dpdk.telemetry, "without DPDK's telemetry socket");
     run->callback([this] {
       action_ = [this] {
         daemon_.socket = socket_;

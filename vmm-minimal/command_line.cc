@@ -98,8 +98,8 @@ std::variant<Setup, int> parse_command_line(int argc, char** argv) {
       "21140)[,switch=NAME][,mac=ADDRESS]\n"
       "[,vlan=NUMBER|trunk][,queues=NUMBER][,mirror=source|destination].\n"
       "A switch is "
-      "NAME=private|internal|external[,tap=INTERFACE][,mtu=NUMBER][,vlan=NUMBER|trunk]\n"
-      "[,mirror=source|destination].\n"
+      "NAME=private|internal|external[,tap=INTERFACE][,vhost=SOCKET][,mtu=NUMBER]\n"
+      "[,vlan=NUMBER|trunk][,mirror=source|destination].\n"
       "On the terminal, Ctrl-A x stops the machine. Exit codes: 0 power-off, 1 set-up failed, 2 "
       "bad\narguments, 3 reset, 4 guest crashed, 5 KVM failed, 6 stopped by a signal or Ctrl-A x.");
   Given given;

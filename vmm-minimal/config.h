@@ -55,7 +55,8 @@ struct SwitchConfig {
   std::string name;
   vswitch::SwitchKind kind = vswitch::SwitchKind::kPrivate;
   std::string tap;             // the interface of the host's port or of the uplink
-  uint16_t mtu = 1500;         // the interface's
+  std::string vhost;           // a socket for a guest of another process (vhost-user)
+  uint16_t mtu = 1500;         // of both
   vswitch::VlanSettings vlan;  // of the interface's port
   vswitch::MirrorMode mirror = vswitch::MirrorMode::kNone;  // likewise
 };

@@ -71,6 +71,10 @@ Result<void> validate_switches(std::span<const SwitchConfig> switches) {
         return fail(ErrorKind::kInvalidArgument, "switch {}: tap: '{}' is switch {}'s too",
                     one.name, one.tap, switches[j].name);
       }
+      if (!one.vhost.empty() && switches[j].vhost == one.vhost) {
+        return fail(ErrorKind::kInvalidArgument, "switch {}: vhost: '{}' is switch {}'s too",
+                    one.name, one.vhost, switches[j].name);
+      }
     }
   }
   return {};

@@ -8,6 +8,7 @@ namespace {
 
 constexpr size_t kMaxSwitchName = 32;
 constexpr size_t kMaxInterfaceName = 15;  // IFNAMSIZ
+constexpr size_t kMaxSocketPath = 107;    // sockaddr_un
 constexpr unsigned kMinMtu = 576, kMaxMtu = 9000;
 
 Result<void> set_kind(NetConfig& nic, std::string_view value) {
@@ -126,6 +127,7 @@ Result<void> set_switch_field(SwitchConfig& config, std::string_view field,
                                   "is no kind of switch; known are");
   }
   if (field == "tap") return set_printable(config.tap, value, kMaxInterfaceName);
+  if (field == "vhost") return set_printable(config.vhost, value, kMaxSocketPath);
   if (field == "vlan") return set_vlan(config.vlan, value);
   if (field == "mirror") return set_mirror(config.mirror, value);
   if (field == "mtu") {
@@ -135,7 +137,7 @@ Result<void> set_switch_field(SwitchConfig& config, std::string_view field,
     return {};
   }
   return fail(ErrorKind::kInvalidArgument,
-              "is not a field of a switch; known are name, kind, tap, mtu, vlan and mirror");
+              "is not a field of a switch; known are name, kind, tap, vhost, mtu, vlan and mirror");
 }
 
 Result<SwitchConfig> parse_switch(std::string_view text) {

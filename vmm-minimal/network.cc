@@ -4,13 +4,10 @@ namespace viridian::vmm {
 namespace {
 
 constexpr uint32_t kPoolFrames = 8192;
+constexpr const char* kVhostPort = "vhost";  // its name
 
-vswitch::SwitchConfig to_control(const SwitchConfig& config) {
-  vswitch::SwitchConfig made;
-  made.settings.name = config.name;
-  made.settings.kind = config.kind;
-  if (config.tap.empty()) return made;
-  vswitch::PortConfig& port = made.ports.emplace_back();
+vswitch::PortConfig tap_port(const SwitchConfig& config) {
+  vswitch::PortConfig port;
   port.device.name = config.tap;
   port.device.mtu = config.mtu;
   port.settings.name = config.tap;
@@ -18,13 +15,31 @@ vswitch::SwitchConfig to_control(const SwitchConfig& config) {
                                                                      : vswitch::PortRole::kHost;
   port.settings.vlan = config.vlan;
   port.settings.mirror = config.mirror;
+  return port;
+}
+
+vswitch::PortConfig vhost_port(const SwitchConfig& config) {
+  vswitch::PortConfig port;
+  port.device.kind = vswitch::DeviceKind::kVhost;
+  port.device.name = config.vhost;
+  port.device.mtu = config.mtu;
+  port.settings.name = kVhostPort;
+  return port;
+}
+
+vswitch::SwitchConfig to_control(const SwitchConfig& config) {
+  vswitch::SwitchConfig made;
+  made.settings.name = config.name;
+  made.settings.kind = config.kind;
+  if (!config.tap.empty()) made.ports.push_back(tap_port(config));
+  if (!config.vhost.empty()) made.ports.push_back(vhost_port(config));
   return made;
 }
 
 }  // namespace
 
 Result<std::unique_ptr<Network>> Network::create(io::ReactorThread& thread, const Setup& setup) {
-  VIRIDIAN_TRY(vswitch::start_dpdk());
+  VIRIDIAN_TRY(vswitch::start_dpdk({.telemetry = true}));
   std::unique_ptr<Network> network(new Network(thread));
   auto pool = vswitch::make_frame_pool("vmm", kPoolFrames);
   if (!pool) return Unexpected(pool.error());
@@ -34,6 +49,7 @@ Result<std::unique_ptr<Network>> Network::create(io::ReactorThread& thread, cons
   for (const SwitchConfig& config : setup.switches)
     wanted.switches.push_back(to_control(config));
   if (auto made = network->host_->apply(wanted); !made) return Unexpected(made.error());
+  network->telemetry_.emplace(*network->host_);
   if (setup.control_socket.empty()) return network;
   auto server = vswitch::ControlServer::create(*network->host_, setup.control_socket);
   if (!server) return with_context("control", std::move(server).error());

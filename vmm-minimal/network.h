@@ -8,11 +8,13 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <thread>
 
 #include "io/reactor_thread.h"
 #include "vmm-minimal/config.h"
 #include "vswitch/control/server.h"
+#include "vswitch/control/telemetry.h"
 
 namespace viridian::vmm {
 
@@ -44,6 +46,7 @@ class Network {
   io::ReactorThread& thread_;
   vswitch::FramePool pool_;
   std::unique_ptr<vswitch::SwitchHost> host_;
+  std::optional<vswitch::Telemetry> telemetry_;
   std::unique_ptr<vswitch::ControlServer> server_;  // null: nobody controls the switches
   std::thread serving_;
 };

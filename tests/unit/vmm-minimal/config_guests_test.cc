@@ -92,6 +92,10 @@ TEST(GuestsConfig, SwitchesThatMakeNoSenseAreRefused) {
   EXPECT_EQ(error_of_switches(R"({"name": "a", "kind": "internal", "tap": "t"},
                                  {"name": "b", "kind": "internal", "tap": "t"})"),
             "switch b: tap: 't' is switch a's too");
+  EXPECT_EQ(error_of_switches(R"({"name": "a", "kind": "private", "vhost": "/s"})"), "");
+  EXPECT_EQ(error_of_switches(R"({"name": "a", "kind": "private", "vhost": "/s"},
+                                 {"name": "b", "kind": "private", "vhost": "/s"})"),
+            "switch b: vhost: '/s' is switch a's too");
   EXPECT_TRUE(error_of_switches(R"({"kind": "private"})")
                   .starts_with("vm.json: switches: [0]: name is missing"));
 }

@@ -75,11 +75,12 @@ TEST(NetConfig, SyntheticNicHasQueuesAndNeedsVmbus) {
 }
 
 TEST(NetConfig, SwitchArgumentSetsEveryOption) {
-  const auto lan = parse_switch("lan=internal,tap=vlan0,mtu=9000,vlan=trunk");
+  const auto lan = parse_switch("lan=internal,tap=vlan0,vhost=/run/a.sock,mtu=9000,vlan=trunk");
   ASSERT_TRUE(lan) << lan.error().message;
   EXPECT_EQ(lan->name, "lan");
   EXPECT_EQ(lan->kind, vswitch::SwitchKind::kInternal);
   EXPECT_EQ(lan->tap, "vlan0");
+  EXPECT_EQ(lan->vhost, "/run/a.sock");
   EXPECT_EQ(lan->mtu, 9000);
   EXPECT_EQ(lan->vlan.mode, vswitch::VlanMode::kTrunk);
   const auto error = [](std::string_view text) {
@@ -90,6 +91,8 @@ TEST(NetConfig, SwitchArgumentSetsEveryOption) {
   EXPECT_TRUE(error("lan=private,mtu=10").starts_with("lan: mtu: '10' is not a number"));
   EXPECT_TRUE(error("lan=private,mtu=70000").starts_with("lan: mtu: '70000'"));
   EXPECT_TRUE(error("lan=private,tap=sixteen-letters-").starts_with("lan: tap: "));
+  EXPECT_TRUE(error("lan=private,vhost=").starts_with("lan: vhost: "));
+  EXPECT_TRUE(error("lan=private,vhost=/" + std::string(107, 'x')).starts_with("lan: vhost: "));
   EXPECT_TRUE(error("lan=private,uplink=eth0").starts_with("lan: uplink: is not a field"));
 }
 

@@ -6,6 +6,7 @@
 #include <sys/un.h>
 
 #include "tests/fakes/fake_port.h"
+#include "tests/fakes/fake_vhost_guest.h"
 #include "tests/support/temp_folder.h"
 
 namespace viridian::vmm {
@@ -17,6 +18,7 @@ class NetworkTest : public testing::Test {
     setup_.switches.emplace_back();
     setup_.switches.back().name = "lan";
     setup_.control_socket = folder_.file("control");
+    EXPECT_TRUE(vswitch::start_dpdk());  // before the network does it, with DPDK's telemetry
   }
   void start() {
     auto network = Network::create(*thread_, setup_);
@@ -80,6 +82,30 @@ TEST_F(NetworkTest, TwoDevicesCannotHaveOneName) {
   const auto plug = network_->plug_in("lan", first, named("nic0"));
   ASSERT_TRUE(plug) << plug.error().message;
   EXPECT_FALSE(network_->plug_in("lan", second, named("nic0")));
+  network_->pull_out(*plug);
+}
+
+TEST_F(NetworkTest, GuestOfAnotherProcessHasASocketOnItsSwitch) {
+  setup_.switches[0].vhost = folder_.file("guest");
+  setup_.switches[0].mtu = 9000;
+  start();
+  EXPECT_NE(config().find("\"type\":\"vhost-user\",\"socket\":\"" + folder_.file("guest") +
+                          "\",\"mtu\":9000"),
+            std::string::npos)
+      << config();
+  fakes::FakeVhostGuest guest;
+  ASSERT_TRUE(guest.connect(folder_.file("guest")));
+  guest.start(fakes::kVhostMergeable);
+  guest.offer(1);
+  fakes::FakePort device(&network_->pool());
+  const auto plug = network_->plug_in("lan", device, named("nic0"));
+  ASSERT_TRUE(plug) << plug.error().message;
+  const fakes::PlainFrame frame = fakes::ethernet({{2, 0, 0, 0, 0, 2}}, {{2, 0, 0, 0, 0, 1}});
+  guest.give(frame.bytes);
+  std::vector<fakes::PlainFrame> taken;
+  while (taken.empty())
+    thread_->call([&] { taken = device.take(); });
+  EXPECT_EQ(taken[0].bytes, frame.bytes);
   network_->pull_out(*plug);
 }
 

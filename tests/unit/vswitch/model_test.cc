@@ -157,6 +157,7 @@ class Model : public GroupTest {
         return;
       case 2:
         if (is_there(id)) {
+          count(id);
           group_->remove_port(id);
           model_.remove(id);
           return;
@@ -187,9 +188,19 @@ class Model : public GroupTest {
 
   void compare(uint64_t operations);
 
+  // What a port has counted until now: in the end as much went out as came in.
+  void count(PortId id) {
+    PortCounters sum;
+    group_->add_counters(id, sum);
+    in_ += sum.rx_frames.get() + sum.copies.get();
+    out_ += sum.tx_frames.get() + sum.all_dropped();
+  }
+
   std::mt19937_64 random_{4};
   SwitchModel model_{kCapacity, kAgeS};
   uint64_t deliveries_ = 0;
+  uint64_t in_ = 0;
+  uint64_t out_ = 0;
 };
 
 void Model::compare(uint64_t operations) {
@@ -211,6 +222,12 @@ void Model::compare(uint64_t operations) {
     for (unsigned worker = 0; worker < group_->worker_count(); ++worker)
       ASSERT_EQ(group_->view(worker).macs().size(), model_.known_count()) << worker;
   }
+  // Each frame was sent or dropped for a reason, those of ports that are gone too.
+  for (PortId id = 0; id < kPorts; ++id) {
+    if (is_there(id)) count(id);
+  }
+  EXPECT_EQ(in_, out_);
+  EXPECT_GT(in_, operations / 8);
   // The random frames are not all dropped: there was something to compare.
   EXPECT_GT(deliveries_, operations / 8);
 }

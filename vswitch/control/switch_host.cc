@@ -209,6 +209,18 @@ Result<void> SwitchHost::open_devices(Plan& plan) {
       addition.heir_of = heritage->port;
       continue;
     }
+    const bool turns =
+        std::any_of(plan.removals.begin(), plan.removals.end(), [&](const Plan::Removal& removal) {
+          const DeviceConfig& old = removal.port->config.device;
+          return device.kind == DeviceKind::kVhost && old.kind == device.kind &&
+                 old.name == device.name && old.client != device.client;
+        });
+    if (turns) {
+      return fail(ErrorKind::kInvalidArgument,
+                  "port {}/{}: client: cannot change while socket {} is in use; remove its port "
+                  "first",
+                  addition.at->settings.name, addition.port->config.settings.name, device.name);
+    }
     closer_.wait_for(device);
     auto opened = open_device(worker_.reactor(), pool_, device);
     if (!opened) {

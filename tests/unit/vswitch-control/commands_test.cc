@@ -1,6 +1,9 @@
 // Requests and answers, without a socket.
 #include "vswitch/control/commands.h"
 
+#include <unistd.h>
+
+#include "tests/support/temp_folder.h"
 #include "tests/unit/vswitch-control/host_fixture.h"
 
 namespace viridian::vswitch {
@@ -96,6 +99,22 @@ TEST_F(CommandsTest, ExplanationNamesPortsAndReasons) {
   EXPECT_NE(error("{'command':'explain','switch':'lan','port':'a','frame':'0g'}"), "");
   EXPECT_EQ(error("{'command':'explain','switch':'lan','port':'a'}"),
             "frame: is missing; or say source and destination");
+}
+
+TEST_F(CommandsTest, SocketDoesNotTurnIntoAClientWhileItsPortIsThere) {
+  const TempFolder folder;
+  const std::string device = ",'type':'vhost-user','socket':'" + folder.file("s") + "'";
+  result("{'command':'add_switch','switch':{'name':'x'}}");
+  result("{'command':'add_port','switch':'x','port':{'name':'p'" + device + "}}");
+  const std::string expected = "port x/p: client: cannot change while socket " + folder.file("s") +
+                               " is in use; remove its port first";
+  EXPECT_EQ(error("{'command':'set_port','switch':'x','port':'p','set':{'client':true}}"),
+            expected);
+  EXPECT_EQ(host_->config().switches[0].ports[0].device.client, false);
+  EXPECT_EQ(::access(folder.file("s").c_str(), F_OK), 0);
+  result("{'command':'remove_port','switch':'x','port':'p'}");
+  result("{'command':'add_port','switch':'x','port':{'name':'p','client':true" + device + "}}");
+  EXPECT_NE(error("{'command':'set_port','switch':'x','port':'p','set':{'client':false}}"), "");
 }
 
 TEST_F(CommandsTest, MetricsEndAsTheyMustAndCarryLabels) {

@@ -46,15 +46,16 @@ bool VhostLink::give(VhostDevice device) {
   return true;
 }
 
-bool VhostLink::pause(int id, bool alone) {
+bool VhostLink::pause(int id, Worker worker) {
   {
     const std::lock_guard hold(mutex_);
     if (!device_ || device_->id != id) return true;
     failed_ |= alone_;
-    if (!alone) return true;
+    if (worker == Worker::kMayBeIn) return true;
     alone_ = true;
     closed_.store(true);
   }
+  if (worker == Worker::kStaysOut) return true;
   const auto until = std::chrono::steady_clock::now() + kPatience;
   while (inside_.load()) {
     if (std::chrono::steady_clock::now() > until) return false;

@@ -31,11 +31,12 @@ class VhostLink {
 
   // rte_vhost's thread. Of the same device again: what changed in it. False: another one is there.
   bool give(VhostDevice device);
-  // Around a message of its front end. With `alone` the worker is out of the rings until resume();
-  // after a message that failed, which has no resume(), until the device is given anew. False: the
-  // worker does not come out, which may be since it waits for a lock that the caller holds. After
-  // any message it looks again.
-  bool pause(int id, bool alone);
+  // Around a message of its front end. A worker that stays out does not go into the rings again
+  // until resume(); after a message that failed, which has no resume(), until the device is given
+  // anew. It may be on its way in or out; one that is out is not, unless it gets no processor: then
+  // this returns false after a short time. After any message the worker looks again.
+  enum class Worker : uint8_t { kMayBeIn, kStaysOut, kIsOut };
+  bool pause(int id, Worker worker);
   void resume(int id);
   // Returns when the worker has let go of it. Nothing happens if it is not there.
   void take_back(int id);

@@ -12,6 +12,7 @@
 
 #include "base/endian.h"
 #include "vswitch/unix_socket.h"
+#include "vswitch/vhost_message.h"
 #include "vswitch/virtio_header.h"
 
 namespace viridian::vswitch {
@@ -24,18 +25,6 @@ constexpr uint64_t kGuestLarge = virtio_feature::kGuestTcpIpv4 | virtio_feature:
 constexpr uint64_t kNotOffered =
     virtio_feature::kHostUfo | virtio_feature::kGuestUfo | virtio_feature::kSeveralQueues;
 constexpr uint64_t kSeveralQueuesProtocol = uint64_t{1} << VHOST_USER_PROTOCOL_F_MQ;
-
-// The start of a vhost-user message, as rte_vhost shows it to callbacks.
-struct Message {
-  le32 request;
-  le32 flags;
-  le32 payload_bytes;
-  le32 first;  // of the payload: a ring's index, or a count of regions
-  le32 second;
-};
-static_assert(WireStruct<Message> && sizeof(Message) == 20);
-constexpr uint32_t kSetMemTable = 5, kSetRingSize = 8, kIotlb = 22, kGetInflight = 31,
-                   kSetInflight = 32, kSetStatus = 39;
 
 // rte_vhost's callbacks have no context but a device's number, of which it tells the path: so there
 // is one table of the paths that this process serves.
@@ -107,11 +96,18 @@ int ring_changed(int id, uint16_t queue, int enabled) {
   return 0;
 }
 
-// For these rte_vhost takes no lock, and of the first one the worker must not come in after a
-// failure: the old memory is unmapped then, but the rings in it are not forgotten.
+// For these rte_vhost takes no lock.
 bool wants_no_worker(uint32_t request) {
-  return request == kSetMemTable || request == kIotlb || request == kGetInflight ||
-         request == kSetInflight || request == kSetStatus;
+  return request == VhostMessage::kIotlb || request == VhostMessage::kGetInflight ||
+         request == VhostMessage::kSetInflight || request == VhostMessage::kSetStatus;
+}
+
+// rte_vhost holds the rings' locks. The worker may wait for one, and gets it after the message:
+// then the message must not have failed, since the old memory is unmapped but the rings in it are
+// not forgotten. So it does not get to see one that would.
+void before_memory(int id, VhostLink& link, const void* message, VhostMessage& start) {
+  link.pause(id, VhostLink::Worker::kStaysOut);
+  if (!memory_can_be_mapped(message)) start.first = UINT32_MAX;
 }
 
 // What must not be, rte_vhost gets in a form that it refuses itself before it does anything: then
@@ -119,14 +115,23 @@ bool wants_no_worker(uint32_t request) {
 rte_vhost_msg_result before_message(int id, void* message) {
   const auto link = link_of(id);
   if (!link) return RTE_VHOST_MSG_RESULT_ERR;
-  Message start;
+  VhostMessage start;
   std::memcpy(&start, message, sizeof(start));
   const uint32_t request = start.request.get();
-  const bool ready = link->pause(id, wants_no_worker(request));
-  if (request == kSetMemTable && !ready) start.first = UINT32_MAX;
+  // Memory that comes page by page was not offered, and its messages may fail at any time.
+  if (request >= VhostMessage::kPostcopyAdvise && request <= VhostMessage::kPostcopyEnd) {
+    close_files(message);
+    return RTE_VHOST_MSG_RESULT_ERR;
+  }
+  if (request == VhostMessage::kSetMemTable) {
+    before_memory(id, *link, message, start);
+  } else {
+    link->pause(id,
+                wants_no_worker(request) ? VhostLink::Worker::kIsOut : VhostLink::Worker::kMayBeIn);
+  }
   // It does not see that a ring without entries is nonsense, nor one whose size changes while it
   // is used.
-  if (request == kSetRingSize && (start.second.get() == 0 || link->has(id)))
+  if (request == VhostMessage::kSetRingSize && (start.second.get() == 0 || link->has(id)))
     start.second = UINT32_MAX;
   std::memcpy(message, &start, sizeof(start));
   return RTE_VHOST_MSG_RESULT_NOT_HANDLED;

@@ -149,16 +149,20 @@ void FakeVhostGuest::start(uint64_t features, int bell) {
   le64 value = {};
   value = (features | kProtocolFeatures | kVersion1) & ask(vhost_request::kGetFeatures);
   send(vhost_request::kSetFeatures, value);
-  VhostMemory memory = {};
-  memory.region_count = 1;
-  memory.guest_address = kGuestBase;
-  memory.bytes = kMemoryBytes;
-  memory.user_address = reinterpret_cast<uint64_t>(memory_);
-  send(vhost_request::kSetMemTable, memory, memory_fd_.get());
+  share_memory();
   for (uint32_t i = 0; i < rings_.size(); ++i)
     set_up_ring(i, bell);
   enable(true);
   ask(vhost_request::kGetFeatures);  // all before it was handled
+}
+
+void FakeVhostGuest::share_memory(uint64_t more_bytes) {
+  VhostMemory memory = {};
+  memory.region_count = 1;
+  memory.guest_address = kGuestBase;
+  memory.bytes = kMemoryBytes + more_bytes;
+  memory.user_address = reinterpret_cast<uint64_t>(memory_);
+  send(vhost_request::kSetMemTable, memory, memory_fd_.get());
 }
 
 void FakeVhostGuest::stop() {

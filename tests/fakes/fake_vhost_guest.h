@@ -43,6 +43,7 @@ class FakeVhostGuest {
   // of its own that it rings when it has sent.
   void start(uint64_t features, int bell = -1);
   void set_up_ring(uint32_t index, int bell = -1);
+  void share_memory(uint64_t more_bytes = 0);  // more: that nobody uses
   void enable(bool on);
   void stop();  // both rings: as when the guest restarts
 

@@ -85,7 +85,7 @@ TEST_F(VhostLinkTest, WorkerKeepsOutWhileAMessageIsHandled) {
   start();
   EXPECT_TRUE(link_.give(device(1)));
   wait_for(1);
-  EXPECT_TRUE(link_.pause(1, true));
+  EXPECT_TRUE(link_.pause(1, VhostLink::Worker::kIsOut));
   worker_->call([this] { EXPECT_FALSE(link_.enter()); });
   link_.resume(1);
   worker_->call([this] {
@@ -98,9 +98,10 @@ TEST_F(VhostLinkTest, WorkerKeepsOutAfterAMessageThatFailed) {
   start();
   EXPECT_TRUE(link_.give(device(1)));
   wait_for(1);
-  EXPECT_TRUE(link_.pause(1, true));
-  for (const bool alone : {false, true}) {  // the next ones may be well
-    EXPECT_TRUE(link_.pause(1, alone));
+  EXPECT_TRUE(link_.pause(1, VhostLink::Worker::kIsOut));
+  for (const auto worker :
+       {VhostLink::Worker::kMayBeIn, VhostLink::Worker::kIsOut}) {  // the next ones may be well
+    EXPECT_TRUE(link_.pause(1, worker));
     link_.resume(1);
     worker_->call([this] { EXPECT_FALSE(link_.enter()); });
   }
@@ -117,7 +118,21 @@ TEST_F(VhostLinkTest, WorkerThatDoesNotComeOutIsSaid) {
   EXPECT_TRUE(link_.give(device(1)));
   wait_for(1);
   EXPECT_TRUE(link_.enter());  // as if this was the worker
-  EXPECT_FALSE(link_.pause(1, true));
+  EXPECT_FALSE(link_.pause(1, VhostLink::Worker::kIsOut));
+  link_.leave();
+}
+
+// It waits for a lock that the caller of pause() has.
+TEST_F(VhostLinkTest, WorkerThatIsOnItsWayIsNotWaitedFor) {
+  start();
+  EXPECT_TRUE(link_.give(device(1)));
+  wait_for(1);
+  EXPECT_TRUE(link_.enter());  // as if this was the worker
+  EXPECT_TRUE(link_.pause(1, VhostLink::Worker::kStaysOut));
+  link_.leave();
+  EXPECT_FALSE(link_.enter());
+  link_.resume(1);
+  EXPECT_TRUE(link_.enter());
   link_.leave();
 }
 

@@ -173,6 +173,39 @@ TEST_F(VhostSocketTest, MemoryThatCannotBeMappedIsNotTouched) {
   expect_service();
 }
 
+// As when memory is plugged into a guest that sends and receives.
+TEST_F(VhostSocketTest, MemoryThatChangesUnderLoadEndsNothing) {
+  open_and_connect();
+  rte_mbuf* frame = mbuf_of(pool_.get(), numbered_frame(60));
+  std::atomic<bool> done{false};
+  std::thread load([&] {
+    while (!done.load()) {
+      worker_->call([&] {
+        for (int i = 0; i < 100; ++i) {
+          rte_mbuf* got = nullptr;
+          port_->transmit({&frame, 1});
+          if (port_->receive({&got, 1}) == 1) rte_pktmbuf_free(got);
+        }
+      });
+    }
+  });
+  for (uint64_t i = 1; i <= 300; ++i) {
+    guest_.share_memory(i % 2 * 4096);
+    EXPECT_NE(guest_.ask(vhost_request::kGetFeatures), 0U) << "hung up after " << i;
+    if (HasFailure()) break;
+  }
+  done.store(true);
+  load.join();
+  rte_pktmbuf_free(frame);
+  expect_service();
+}
+
+TEST_F(VhostSocketTest, MemoryThatComesPageByPageIsRefused) {
+  open_and_connect();
+  ASSERT_TRUE(guest_.send_bytes(29, nullptr, 0));  // VHOST_USER_POSTCOPY_LISTEN
+  EXPECT_TRUE(guest_.hung_up());
+}
+
 TEST_F(VhostSocketTest, RandomMessagesDisturbNobodyElse) {
   open_and_connect();
   const std::string other_path = folder_.file("other.sock");

@@ -32,8 +32,8 @@ struct PortCounters {
   void add(const PortCounters& other) noexcept {
     for (Counter PortCounters::*one :
          {&PortCounters::rx_frames, &PortCounters::rx_bytes, &PortCounters::tx_frames,
-          &PortCounters::tx_bytes, &PortCounters::copies, &PortCounters::flooded,
-          &PortCounters::moves_refused, &PortCounters::macs_refused})
+          &PortCounters::tx_bytes, &PortCounters::copies, &PortCounters::coalesced,
+          &PortCounters::flooded, &PortCounters::moves_refused, &PortCounters::macs_refused})
       (this->*one).add((other.*one).get());
     for (size_t i = 0; i < drops.size(); ++i)
       drops[i].add(other.drops[i].get());

@@ -28,6 +28,7 @@ from vswitch_peer import HUGEPAGES, PEER_MIB, PROCESSOR, OpenVswitch, Testpmd, j
 
 VSWITCH = vswitch_peer.ROOT / "build" / "bin" / "vswitch"
 GUEST_PROCESSOR = 0
+FRAMES = 4000  # in a file
 
 # Name, flows (None: flowgen), bytes; lines: to OVS, to testpmd, to ours in the first case.
 CASES = [
@@ -36,6 +37,14 @@ CASES = [
     ("1 flow, 1514 B", 1, 1514, 1.15, None, None),
     ("flood and moves, 60 B", None, 60, 2.5, None, None),
 ]
+
+
+def pcap_device(folder, side, flows, size):
+    """As many frames for each number of flows: else the guest's cache would tell them apart."""
+    path = folder / f"{side}.pcap"
+    frames = [vswitch_peer.udp_frame(side, 0, i % flows, size) for i in range(FRAMES)]
+    vswitch_peer.write_pcap(path, frames)
+    return f"net_pcap{side},rx_pcap={path},infinite_rx=1"
 
 
 class Guest:
@@ -49,7 +58,7 @@ class Guest:
         mode = ["--forward-mode=flowgen", f"--txpkts={size}"]
         self.ports = (0, 1)
         if flows:
-            files = vswitch_peer.devices(folder, ("", 1, flows, size))
+            files = [pcap_device(folder, side, flows, size) for side in (0, 1)]
             vdevs = [files[0], vdevs[0], files[1], vdevs[1]]  # 0 and 1 are a pair, and 2 and 3
             mode = ["--forward-mode=io"]
             self.ports = (1, 3)

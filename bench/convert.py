@@ -2,9 +2,11 @@
 """Measures vhdtool create and convert beside cp and qemu-img on the same files, and prints ratios.
 
 Usage: bench/convert.py [--rounds N] [--folder F] [--size-mib N] [--quick]. Every round runs each
-program once, in turn, with the targets removed and the disk quiet before; a ratio is of medians,
-above 1 where vhdtool is faster. "warm" sources are in the page cache, "cold" ones are not. "sync"
-counts until the result is on the disk, for all programs alike. Exits 1 if a line is missed.
+program once, with the targets removed and the disk quiet before; a ratio is of medians, above 1
+where vhdtool is faster. Another program is first in each round: on a machine whose host takes free
+memory back, the same copy costs two to five times as much when its pages come from such memory, and
+whose they are depends on who ran before. "warm" sources are in the page cache, "cold" ones are not.
+"sync" counts until the result is on the disk, for all programs alike. Exits 1 if a line is missed.
 """
 import argparse
 import os
@@ -82,9 +84,12 @@ class Case:
         self.name, self.sources, self.programs = name, sources, programs
         self.cold, self.sync = cold, sync
 
-    def round(self, folder):
+    def round(self, folder, number):
         times = {}
-        for name, (command, source) in self.programs.items():
+        names = list(self.programs)
+        first = number % len(names)
+        for name in names[first:] + names[:first]:
+            command, source = self.programs[name]
             path, target = self.sources[source], folder / f"target-{source}.vhd"
             target.unlink(missing_ok=True)
             subprocess.run(["sync", "-f", folder], check=True)
@@ -138,9 +143,9 @@ def measure_convert(folder, size_mib, rounds):
     missed = []
     for case in cases(sources):
         times = {name: [] for name in case.programs}
-        case.round(folder)  # the first one fills caches and the file system's free lists
-        for _ in range(rounds):
-            for name, seconds in case.round(folder).items():
+        case.round(folder, 0)  # the first one fills caches and the file system's free lists
+        for number in range(rounds):
+            for name, seconds in case.round(folder, number).items():
                 times[name].append(seconds)
         median = {name: statistics.median(all_) for name, all_ in times.items()}
         ratio = {name: median[name] / median["vhdtool"] for name in times if name != "vhdtool"}

@@ -109,6 +109,7 @@ class Copier {
 Result<CopyResult> copy_disk(DiskSource& source, DiskTarget& target, Progress& progress,
                              unsigned threads) {
   Copier copier(source, target, progress);
+  if (threads == 0) threads = source.threads();
   {
     std::vector<std::jthread> helpers;
     try {

@@ -17,10 +17,8 @@ struct CopyResult {
   uint64_t end_bytes = 0;  // where the source's last piece ended
 };
 
-constexpr unsigned kCopyThreads = 3;
-
-// Everything but the target's finish().
+// Everything but the target's finish(). `threads`: 0: as many as the source says.
 Result<CopyResult> copy_disk(DiskSource& source, DiskTarget& target, Progress& progress,
-                             unsigned threads = kCopyThreads);
+                             unsigned threads = 0);
 
 }  // namespace viridian::vhd::tool

@@ -6,7 +6,15 @@
 #include <array>
 #include <cerrno>
 
+#include "base/checked.h"
+
 namespace viridian::vhd::tool {
+namespace {
+
+// In large steps, so that the file system finds room for long runs and makes few requests.
+constexpr uint64_t kEarlyWindow = 8u << 20;
+
+}  // namespace
 
 FileSink::FileSink(int fd, std::string name, bool direct, bool early)
     : fd_(fd), name_(std::move(name)), early_(early && !direct) {
@@ -47,9 +55,11 @@ Result<void> FileSink::write(uint64_t offset, std::span<const std::byte> head,
     bytes = bytes.subspan(moved - of_head);
     offset += moved;
   }
-  // Only a beginning: how it ends is for the sync at the end to say.
-  if (early_) {
-    (void)::sync_file_range(fd_, static_cast<off_t>(begin), static_cast<off_t>(offset - begin),
+  // Who writes across a window's end starts the window for the disk, whether or not others still
+  // write to it. Only a beginning: how it ends is for the sync at the end to say.
+  const uint64_t window_end = align_down(offset, kEarlyWindow);
+  if (early_ && begin < window_end) {
+    (void)::sync_file_range(fd_, static_cast<off_t>(window_end - kEarlyWindow), kEarlyWindow,
                             SYNC_FILE_RANGE_WRITE);
   }
   return {};

@@ -60,7 +60,7 @@ bool PieceWalker::next(Piece& piece) {
       continue;
     }
     piece.offset = begin;
-    at_ = std::min<uint64_t>(align_down<uint64_t>(begin, kPieceBytes) + kPieceBytes, end);
+    at_ = std::min<uint64_t>(align_down<uint64_t>(begin, piece_bytes_) + piece_bytes_, end);
     piece.length = at_ - begin;
     return true;
   }
@@ -83,11 +83,13 @@ Result<std::unique_ptr<ImageSource>> ImageSource::open(const std::string& path,
   for (const ChainLink& link : *chain)
     (void)::posix_fadvise(link.fd.get(), 0, 0, POSIX_FADV_SEQUENTIAL);
   if (direct) make_direct(*chain);
-  return std::unique_ptr<ImageSource>(new ImageSource(std::move(*chain)));
+  return std::unique_ptr<ImageSource>(new ImageSource(std::move(*chain), direct));
 }
 
-ImageSource::ImageSource(std::vector<ChainLink> chain)
-    : chain_(std::move(chain)), walker_(data_ranges(chain_), chain_.front().image.size_bytes) {}
+ImageSource::ImageSource(std::vector<ChainLink> chain, bool direct)
+    : chain_(std::move(chain)),
+      direct_(direct),
+      walker_(data_ranges(chain_), chain_.front().image.size_bytes, piece_bytes()) {}
 
 void ImageSource::limit_to(uint64_t offset, uint64_t length) {
   std::vector<Range> kept;
@@ -96,7 +98,7 @@ void ImageSource::limit_to(uint64_t offset, uint64_t length) {
     const uint64_t end = std::min(range.offset + range.length, offset + length);
     if (begin < end) kept.push_back({begin, end - begin});
   }
-  walker_ = PieceWalker(std::move(kept), *size_bytes());
+  walker_ = PieceWalker(std::move(kept), *size_bytes(), piece_bytes());
 }
 
 Result<void> ImageSource::read(Piece& piece) {

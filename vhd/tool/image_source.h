@@ -12,16 +12,18 @@
 
 namespace viridian::vhd::tool {
 
-// The pieces that a list of ranges makes: aligned, and none twice.
+// The pieces that a list of ranges makes: aligned, and none twice. `piece_bytes`: kPieceBytes or a
+// part of it by a power of two.
 class PieceWalker {
  public:
-  PieceWalker(std::vector<Range> ranges, uint64_t size_bytes)
-      : ranges_(std::move(ranges)), size_bytes_(size_bytes) {}
+  PieceWalker(std::vector<Range> ranges, uint64_t size_bytes, size_t piece_bytes = kPieceBytes)
+      : ranges_(std::move(ranges)), size_bytes_(size_bytes), piece_bytes_(piece_bytes) {}
   bool next(Piece& piece);
 
  private:
   std::vector<Range> ranges_;
   uint64_t size_bytes_;
+  size_t piece_bytes_;
   size_t range_ = 0;
   uint64_t at_ = 0;  // everything before it has been given out
 };
@@ -35,6 +37,9 @@ class ImageSource final : public DiskSource {
   std::optional<uint64_t> size_bytes() const override { return chain_.front().image.size_bytes; }
   Result<bool> next(Piece& piece) override { return walker_.next(piece); }
   Result<void> read(Piece& piece) override;
+  // Through the page cache one is enough: the kernel reads ahead and writes behind, and all who
+  // write a file wait for one lock, which they do at the cost of a processor.
+  unsigned threads() const override { return direct_ ? 3 : 1; }
   // Any range of whole sectors. From several threads at a time.
   Result<void> read_at(uint64_t offset, std::span<std::byte> into) const;
   // From now on next() gives only what lies in this range.
@@ -44,12 +49,14 @@ class ImageSource final : public DiskSource {
   int fd() const { return chain_.front().fd.get(); }
 
  private:
-  explicit ImageSource(std::vector<ChainLink> chain);
+  ImageSource(std::vector<ChainLink> chain, bool direct);
+  size_t piece_bytes() const { return direct_ ? kPieceBytes : kCachedPieceBytes; }
   Result<void> read_layer(size_t layer, uint64_t offset, std::span<std::byte> into) const;
   Result<void> read_block(size_t layer, uint64_t offset, std::span<std::byte> into) const;
   Result<void> read_file(const ChainLink& link, uint64_t offset, std::span<std::byte> into) const;
 
   std::vector<ChainLink> chain_;
+  bool direct_;
   PieceWalker walker_;
 };
 

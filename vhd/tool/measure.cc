@@ -1,5 +1,7 @@
 // vhdtool measure: how large a new image will be, to the byte. Reads the source once, since blocks
 // of zeroes take no space.
+#include <algorithm>
+
 #include "vhd/tool/commands.h"
 #include "vhd/tool/copy.h"
 #include "vhd/tool/dynamic_target.h"
@@ -67,7 +69,8 @@ Result<Sizes> measure(const MeasureCommand& command, DiskSource* source) {
   }
   if (source != nullptr) {
     Progress progress(*source->size_bytes());
-    const auto copied = copy_disk(*source, *target, progress);
+    // Nothing is written, so two do not wait for each other.
+    const auto copied = copy_disk(*source, *target, progress, std::max(2u, source->threads()));
     if (!copied) return Unexpected(copied.error());
     sizes.data_bytes = copied->written_bytes;
   }

@@ -7,7 +7,6 @@
 #include <condition_variable>
 #include <mutex>
 
-#include "vhd/tool/copy.h"
 #include "vhd/tool/image_source.h"
 #include "vhd/tool/interrupt.h"
 #include "vhd/tool/nbd_library.h"
@@ -138,7 +137,7 @@ class NbdSource final : public DiskSource {
     // A server that was started for us serves one connection.
     const bool several = server.empty() && nbd_.can_multi_conn(first->get()) == 1;
     free_.push_back(std::move(*first));
-    while (several && free_.size() < kCopyThreads) {
+    while (several && free_.size() < threads()) {
       auto more = connect(server, Patience::kShort);
       if (!more) break;
       free_.push_back(std::move(*more));

@@ -33,6 +33,17 @@ TEST(PieceWalker, PiecesAreAlignedAndNoneCrossesItsUnit) {
             (Pairs{{kPieceBytes - 4096, 4096}, {kPieceBytes, 4096}}));
 }
 
+TEST(PieceWalker, PiecesAreAsSmallAsAskedFor) {
+  PieceWalker walker({{4096, 3 * kCachedPieceBytes}}, kBlock, kCachedPieceBytes);
+  Pairs found;
+  for (Piece piece; walker.next(piece);)
+    found.push_back({piece.offset, piece.length});
+  EXPECT_EQ(found, (Pairs{{4096, kCachedPieceBytes - 4096},
+                          {kCachedPieceBytes, kCachedPieceBytes},
+                          {2 * kCachedPieceBytes, kCachedPieceBytes},
+                          {3 * kCachedPieceBytes, 4096}}));
+}
+
 TEST(PieceWalker, NothingIsGivenOutTwiceAndNothingBehindTheDisk) {
   EXPECT_EQ(pieces_of({{0, 512}, {1024, 512}, {4096, 1}}, 4608), (Pairs{{0, 4096}, {4096, 512}}));
 }

@@ -1,10 +1,20 @@
 #include "vhd/tool/flat_target.h"
 
+#include <algorithm>
+
 #include "base/checked.h"
 #include "vhd/footer.h"
 #include "vhd/tool/disk_source.h"
 
 namespace viridian::vhd::tool {
+namespace {
+
+// A write through the page cache is given pages as large as itself where it is aligned, as it is
+// here. The larger the free memory they are made of, the likelier it is that a host has taken it
+// back, and gives it again page by page: at 64 KiB the copy is as fast as with memory in use.
+constexpr size_t kCachedWriteBytes = 64u << 10;
+
+}  // namespace
 
 Footer fixed_footer(Compat compat, uint64_t size_bytes) {
   return footer_for(compat, kDiskTypeFixed, size_bytes, random_unique_id());
@@ -13,8 +23,15 @@ Footer fixed_footer(Compat compat, uint64_t size_bytes) {
 Result<void> FlatTarget::write(const Run& run) {
   std::span<const std::byte> data = run.data;
   // Direct writes are of whole pages; what is too much at the end is cut off by finish().
-  if (sink_.direct()) data = {data.data(), align_up<size_t>(data.size(), kPieceAlignment)};
-  return sink_.write(run.offset, data);
+  if (sink_.direct()) {
+    return sink_.write(run.offset, {data.data(), align_up<size_t>(data.size(), kPieceAlignment)});
+  }
+  for (uint64_t offset = run.offset; !data.empty(); offset += kCachedWriteBytes) {
+    const auto part = data.first(std::min(data.size(), kCachedWriteBytes));
+    VIRIDIAN_TRY(sink_.write(offset, part));
+    data = data.subspan(part.size());
+  }
+  return {};
 }
 
 Result<void> FlatTarget::finish(uint64_t size_bytes) {

@@ -14,6 +14,15 @@ constexpr double kReadLine = 0.97;
 constexpr double kCpuLine = 1.1;
 constexpr double kUnalignedLine = 0.90;
 
+constexpr unsigned kSlices = 4;  // of a round, each of both
+
+void add(Cost& sum, const Cost& cost) {
+  sum.count += cost.count;
+  sum.seconds += cost.seconds;
+  sum.user_seconds += cost.user_seconds;
+  sum.cpu_seconds += cost.cpu_seconds;
+}
+
 struct Kind {
   std::string name;
   std::string path;
@@ -56,10 +65,8 @@ Line compare_sums(const std::string& name, const std::string& unit, const Pair& 
                   const std::function<double(const Cost&)>& value) {
   const auto sum = [](const std::vector<Cost>& costs) {
     Cost all;
-    for (const Cost& cost : costs) {
-      all.count += cost.count;
-      all.cpu_seconds += cost.cpu_seconds;
-    }
+    for (const Cost& cost : costs)
+      add(all, cost);
     return all;
   };
   Line line{name, unit, value(sum(pair.ours)), value(sum(pair.reference))};
@@ -71,9 +78,9 @@ Line compare_sums(const std::string& name, const std::string& unit, const Pair& 
 Pair measure(const Settings& settings, const std::string& path, const Work& work,
              EngineLoop& engine) {
   BareLoop bare = bare_loop_on_image(path, !work.is_write);
-  return interleave(
-      settings.rounds, [&] { return engine.run(work, settings.buffers); },
-      [&] { return bare.run(work, settings.buffers); });
+  return interleave_slices(
+      settings, work, [&](const Work& slice) { return engine.run(slice, settings.buffers); },
+      [&](const Work& slice) { return bare.run(slice, settings.buffers); });
 }
 
 }  // namespace
@@ -87,6 +94,28 @@ Pair interleave(unsigned rounds, const std::function<Cost()>& ours,
     if (round % 2 == 0) pair.ours.push_back(ours());
     pair.reference.push_back(reference());
     if (round % 2 != 0) pair.ours.push_back(ours());
+  }
+  return pair;
+}
+
+Pair interleave_slices(const Settings& settings, const Work& work,
+                       const std::function<Cost(const Work&)>& ours,
+                       const std::function<Cost(const Work&)>& reference) {
+  Work slice = work;
+  slice.seconds /= kSlices;
+  ours(slice);
+  reference(slice);
+  Pair pair;
+  for (unsigned round = 0; round < settings.rounds; ++round) {
+    Cost of_ours, of_reference;
+    for (unsigned i = 0; i < kSlices; ++i) {
+      ++slice.turn;
+      if (i % 2 == 0) add(of_ours, ours(slice));
+      add(of_reference, reference(slice));
+      if (i % 2 != 0) add(of_ours, ours(slice));
+    }
+    pair.ours.push_back(of_ours);
+    pair.reference.push_back(of_reference);
   }
   return pair;
 }

@@ -29,6 +29,12 @@ struct Pair {
 Pair interleave(unsigned rounds, const std::function<Cost()>& ours,
                 const std::function<Cost()>& reference);
 
+// The same for work that ends by time: each round is made of short slices of both by turns, so that
+// what else the machine does meets both.
+Pair interleave_slices(const Settings& settings, const Work& work,
+                       const std::function<Cost(const Work&)>& ours,
+                       const std::function<Cost(const Work&)>& reference);
+
 // A line of the medians of `value`, and of the ratios of each round's two.
 Line compare(const std::string& name, const std::string& unit, const Pair& pair,
              const std::function<double(const Cost&)>& value);

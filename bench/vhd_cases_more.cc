@@ -137,9 +137,9 @@ void measure_chains(const Settings& settings) {
   work.seconds = settings.seconds;
   for (auto [depth, wanted] : {std::pair{8u, 0.95}, {32u, 0.90}, {128u, 0.80}}) {
     EngineLoop deep(paths[depth - 1], true);
-    const Pair pair = interleave(
-        settings.rounds, [&] { return deep.run(work, settings.buffers); },
-        [&] { return one.run(work, settings.buffers); });
+    const Pair pair = interleave_slices(
+        settings, work, [&](const Work& slice) { return deep.run(slice, settings.buffers); },
+        [&](const Work& slice) { return one.run(slice, settings.buffers); });
     Line line = compare(fmt::format("chain of {}", depth), "IO/s", pair,
                         [](const Cost& cost) { return cost.rate(); });
     line.line = wanted;

@@ -6,7 +6,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include <array>
+#include <bit>
 #include <cerrno>
 #include <cstdlib>
 #include <cstring>
@@ -202,21 +202,18 @@ Result<Cost> BareLoop::run(const Work& work, const Buffers& buffers) {
   const Meter meter(work);
   for (uint32_t i = 0; i < work.depth && started < work.max_count; ++i)
     start(i);
-  std::array<io_uring_cqe*, 64> batch;
   while (ended < started) {
     io_uring_submit_and_wait(&ring, 1);
-    unsigned count;
-    while ((count = io_uring_peek_batch_cqe(&ring, batch.data(), batch.size())) > 0) {
-      std::array<uint64_t, 64> slots;
-      for (unsigned i = 0; i < count; ++i) {
-        slots[i] = io_uring_cqe_get_data64(batch[i]);
-        failed |= batch[i]->res != static_cast<int>(work.bytes);
-      }
-      io_uring_cq_advance(&ring, count);
-      ended += count;
-      for (unsigned i = 0; i < count && !stop && started < work.max_count; ++i)
-        start(slots[i]);
+    unsigned head = 0;
+    unsigned count = 0;
+    io_uring_cqe* cqe = nullptr;
+    io_uring_for_each_cqe(&ring, head, cqe) {
+      ++count;
+      failed |= cqe->res != static_cast<int>(work.bytes);
+      if (!stop && started < work.max_count) start(io_uring_cqe_get_data64(cqe));
     }
+    io_uring_cq_advance(&ring, count);
+    ended += count;
     stop = failed || meter.elapsed() >= work.seconds;
   }
   if (failed) return fail(ErrorKind::kIo, "a request to the bare file failed");
@@ -236,7 +233,7 @@ Result<BareLoop> BareLoop::on_image(const std::string& path, bool read_only,
     used.push_back(uint64_t{image->bat[i]} * io::kSectorSize + image->bitmap_bytes);
   if (used.empty()) return fail(ErrorKind::kInvalidArgument, "{}: holds no block", path);
   BlockLayout layout;
-  layout.block_bytes = image->block_size;
+  layout.block_shift = static_cast<unsigned>(std::countr_zero(image->block_size));
   for (size_t i = 0, next = 0; i < image->bat.size(); ++i) {
     const bool is_used = image->bat[i] != kUnusedEntry;
     layout.block_offsets.push_back(used[next % used.size()]);

@@ -31,6 +31,7 @@ struct Work {
   uint64_t max_count = ~0ull;
   double seconds = 1e9;  // the run ends at this time or count, whichever comes first
   bool flush_at_end = false;
+  uint64_t turn = 0;                     // where the sequence of places begins
   uint64_t (*user_time_ns)() = nullptr;  // of the thread, if somebody can tell it
 };
 
@@ -57,10 +58,13 @@ class Buffers {
   std::unique_ptr<std::byte[], void (*)(std::byte*)> memory_;
 };
 
-// Where the requests go: the same sequence in each run of the same work.
+// Where the requests go: the same sequence in each run of the same work and turn.
 class Places {
  public:
-  explicit Places(const Work& work) : work_(work), count_(work.region / work.bytes) {}
+  explicit Places(const Work& work)
+      : work_(work), count_(work.region / work.bytes), at_(work.turn * kStride) {
+    state_ ^= work.turn * kStride << 32;
+  }
   uint64_t next() {
     if (!work_.is_random) return at_++ % count_ * work_.bytes;
     state_ ^= state_ << 13;
@@ -70,9 +74,11 @@ class Places {
   }
 
  private:
+  static constexpr uint64_t kStride = 7919;  // a prime, far from one turn's places to the next's
+
   const Work& work_;
   uint64_t count_;
-  uint64_t at_ = 0;
+  uint64_t at_;
   uint64_t state_ = 88172645463325252ull;
 };
 
@@ -95,11 +101,11 @@ class EngineLoop {
   std::unique_ptr<io::BlockDevice> disk_;
 };
 
-// Byte b of the disk is byte block_offsets[b / block_bytes] + b % block_bytes of the file. With
-// no offsets it is byte b.
+// Byte b of the disk is byte block_offsets[b >> block_shift] + b % (1 << block_shift) of the file.
+// With no offsets it is byte b.
 struct BlockLayout {
   std::vector<uint64_t> block_offsets;
-  uint64_t block_bytes = 1;
+  unsigned block_shift = 0;
 };
 
 class BareLoop {
@@ -118,7 +124,8 @@ class BareLoop {
   BareLoop(UniqueFd fd, std::unique_ptr<Ring> ring, BlockLayout layout);
   uint64_t file_offset(uint64_t at) const {
     if (layout_.block_offsets.empty()) return at;
-    return layout_.block_offsets[at / layout_.block_bytes] + at % layout_.block_bytes;
+    const uint64_t in_block = at & ((uint64_t{1} << layout_.block_shift) - 1);
+    return layout_.block_offsets[at >> layout_.block_shift] + in_block;
   }
   std::unique_ptr<Ring> ring_;
   UniqueFd fd_;

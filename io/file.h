@@ -46,6 +46,7 @@ struct FileRequest : Completion {
   std::array<iovec, 8> window = {};  // the part of `data` that the kernel sees now
 };
 
+class PlainLane;
 class Reactor;
 
 class File {
@@ -57,13 +58,15 @@ class File {
 
   virtual void submit(FileRequest& request) noexcept = 0;
 
-  // Reads or writes all of `data` in one operation of the kernel, without a FileRequest: its
-  // result, which may be a short count or -errno, is `completion`'s, and up to its owner. False:
-  // not this data, or not this file; then nothing has been started.
+  // Reads or writes all of `data`, which has to be `length` bytes, in one operation of the kernel,
+  // without a FileRequest: its result, which may be a short count or -errno, is `completion`'s, and
+  // up to its owner. False: not this data, or not this file; then nothing has been started.
   virtual bool start_plain(Completion& /*completion*/, FileOp /*op*/, uint64_t /*offset*/,
-                           std::span<const iovec> /*data*/) noexcept {
+                           std::span<const iovec> /*data*/, uint64_t /*length*/) noexcept {
     return false;
   }
+  // What does the same without a call through this table, while the file lives; null: nothing does.
+  virtual const PlainLane* plain_lane() const noexcept { return nullptr; }
 
   // The control path: blocks, takes any offset, and must not meet requests on the same bytes.
   virtual Result<uint64_t> size() const = 0;

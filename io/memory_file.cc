@@ -105,10 +105,11 @@ void MemoryFile::submit(FileRequest& request) noexcept {
 }
 
 bool MemoryFile::start_plain(Completion& completion, FileOp op, uint64_t offset,
-                             std::span<const iovec> data) noexcept {
+                             std::span<const iovec> data, uint64_t length) noexcept {
   uint64_t bytes = 0;
   for (const iovec& part : data)
     bytes += part.iov_len;
+  if (bytes != length) return false;
   if (random_) {
     const unsigned luck = (*random_)() % 4;
     if (luck == 0) return false;

@@ -22,8 +22,8 @@ class MemoryFile final : public File {
   MemoryFile(Reactor& reactor, std::string name, UniqueFd fd, bool read_only = false);
 
   void submit(FileRequest& request) noexcept override;
-  bool start_plain(Completion& completion, FileOp op, uint64_t offset,
-                   std::span<const iovec> data) noexcept override;
+  bool start_plain(Completion& completion, FileOp op, uint64_t offset, std::span<const iovec> data,
+                   uint64_t length) noexcept override;
   Result<uint64_t> size() const override { return size_bytes(); }
   Result<size_t> read_at(uint64_t offset, std::span<std::byte> into) const override;
   Result<void> write_at(uint64_t offset, std::span<const std::byte> from) override;

@@ -10,10 +10,7 @@
 namespace viridian::io {
 namespace {
 
-// How many completions are taken from the kernel's queue at once.
-constexpr unsigned kReapBatch = 64;
-
-// How often a turn runs what the callbacks before deferred.
+// How often a turn runs callbacks: what is ready, then what the callbacks before deferred.
 constexpr unsigned kRoundsPerTurn = 8;
 
 // Kernel 6.1 has all of these, 6.0 all but the last, older ones none: the best set that works.
@@ -60,7 +57,9 @@ Result<void> Reactor::set_up(unsigned entries, Turned turned) {
   if (!wake_fd_) return fail_errno("eventfd", errno);
   wake_.reactor = this;
   wake_.run = [](Completion& completion) noexcept {
-    static_cast<Wake&>(completion).reactor->arm_wake();
+    Reactor& reactor = *static_cast<Wake&>(completion).reactor;
+    reactor.is_wake_out_ = false;
+    reactor.arm_wake();
   };
   return {};
 }
@@ -73,19 +72,18 @@ void Reactor::arm_wake() noexcept {
   start(wake_, [this](io_uring_sqe* sqe) {
     io_uring_prep_read(sqe, wake_fd_.get(), &wake_value_, sizeof(wake_value_), 0);
   });
-  --in_flight_;
+  is_wake_out_ = true;
 }
 
-io_uring_sqe* Reactor::next_sqe() noexcept {
-  io_uring_sqe* sqe = io_uring_get_sqe(&ring_);
-  while (sqe == nullptr) {
-    // The queue is full. If the kernel takes nothing because its completion queue overflowed,
-    // reaping makes room; completions are only listed here, so nothing runs inside a start().
-    enter(false);
-    reap();
-    sqe = io_uring_get_sqe(&ring_);
+// For a full queue. If the kernel takes nothing because its completion queue overflowed, reaping
+// makes room; completions are only listed here, so nothing runs inside a start().
+void Reactor::make_room() noexcept {
+  enter(false);
+  for (unsigned left = look_for_ended(); left > 0; --left) {
+    Completion& completion = take_ended();
+    if (&completion == &wake_) is_wake_out_ = false;
+    ready_.push_back(completion);
   }
-  return sqe;
 }
 
 // Binds a SINGLE_ISSUER ring to this thread. By system call: liburing 2.3 declares
@@ -108,20 +106,25 @@ void Reactor::enter(bool wait) noexcept {
   }
 }
 
-void Reactor::reap() noexcept {
-  std::array<io_uring_cqe*, kReapBatch> batch;
-  unsigned count;
-  // Not until nothing is found: looking at an empty queue can be a call into the kernel.
-  do {
-    count = io_uring_peek_batch_cqe(&ring_, batch.data(), kReapBatch);
-    for (unsigned i = 0; i < count; ++i) {
-      auto* completion = static_cast<Completion*>(io_uring_cqe_get_data(batch[i]));
-      completion->result = batch[i]->res;
-      if (completion != &wake_) --in_flight_;
-      ready_.push_back(*completion);
-    }
-    io_uring_cq_advance(&ring_, count);
-  } while (count == kReapBatch);
+// How many completions the kernel has for us. Only where there is none may this be a call into the
+// kernel, for what it keeps elsewhere.
+unsigned Reactor::look_for_ended() noexcept {
+  const unsigned count = io_uring_cq_ready(&ring_);
+  if (count > 0) [[likely]]
+    return count;
+  io_uring_cqe* cqe = nullptr;
+  return io_uring_peek_batch_cqe(&ring_, &cqe, 1) == 0 ? 0 : io_uring_cq_ready(&ring_);
+}
+
+// Takes the first of those out of the queue.
+inline Completion& Reactor::take_ended() noexcept {
+  unsigned* head = ring_.cq.khead;
+  const unsigned at = *head;
+  const io_uring_cqe& cqe = ring_.cq.cqes[at & ring_.cq.ring_mask];
+  auto& completion = *static_cast<Completion*>(io_uring_cqe_get_data(&cqe));
+  completion.result = cqe.res;
+  io_uring_smp_store_release(head, at + 1);  // the kernel may use the entry again
+  return completion;
 }
 
 void Reactor::post(Completion& completion) noexcept {
@@ -143,8 +146,9 @@ void Reactor::wake() noexcept {
 }
 
 bool Reactor::take_inbox() noexcept {
+  // An exchange is dear, and each turn comes by here; turn() looks again before it sleeps.
+  if (inbox_.load(std::memory_order_relaxed) == nullptr) return false;
   Completion* head = inbox_.exchange(nullptr, std::memory_order_acquire);
-  if (head == nullptr) return false;
   Completion* oldest = nullptr;
   while (head != nullptr) {
     Completion* next = head->inbox_next;
@@ -184,10 +188,16 @@ void Reactor::turn(bool may_sleep) noexcept {
     if (inbox_.load(std::memory_order_seq_cst) == nullptr) enter(true);
     asleep_.store(false, std::memory_order_relaxed);
   }
-  reap();
   // Callbacks come last: what they start is submitted by the next turn's one call into the kernel,
   // which also waits, and between the turns the caller sees what they did.
-  for (unsigned round = 0; round < kRoundsPerTurn && !ready_.empty(); ++round)
+  const unsigned last = *ring_.cq.khead + look_for_ended();
+  if (!ready_.empty()) run_ready();
+  // A callback that fills the queue lists the rest of them behind what is ready.
+  while (static_cast<int>(last - *ring_.cq.khead) > 0) {
+    Completion& completion = take_ended();
+    completion.run(completion);
+  }
+  for (unsigned round = 1; round < kRoundsPerTurn && !ready_.empty(); ++round)
     run_ready();
 }
 

@@ -43,14 +43,24 @@ class Reactor {
   Reactor(const Reactor&) = delete;
   Reactor& operator=(const Reactor&) = delete;
 
-  // Starts one kernel operation: `fill` gets a cleared io_uring_sqe* and prepares it. The next turn
-  // submits it, together with all others; if the queue is full it is submitted at once.
+  // Starts one kernel operation, which ends once: `fill` gets an io_uring_sqe* and prepares it. The
+  // next turn submits it, together with all others; if the queue is full it is submitted at once.
   template <class Fill>
   void start(Completion& completion, Fill&& fill) noexcept {
-    io_uring_sqe* sqe = next_sqe();
+    io_uring_sqe* sqe = take_sqe();
     fill(sqe);
     io_uring_sqe_set_data(sqe, &completion);
-    ++in_flight_;
+  }
+
+  // The same if the queue has room; else false, and nothing happened.
+  template <class Fill>
+  bool try_start(Completion& completion, Fill&& fill) noexcept {
+    io_uring_sqe* sqe = free_sqe();
+    if (sqe == nullptr) [[unlikely]]
+      return false;
+    fill(sqe);
+    io_uring_sqe_set_data(sqe, &completion);
+    return true;
   }
 
   // Runs `completion` after everything that is ready now, before the reactor sleeps.
@@ -91,8 +101,11 @@ class Reactor {
   // Makes event_fd() readable, for who has work for the loop that the reactor does not know of.
   void ring_event_fd() noexcept;
 
-  // Operations started and not yet reaped. The reactor's own wake-up is not counted.
-  unsigned in_flight() const noexcept { return in_flight_; }
+  // Operations started and not yet reaped. The reactor's own wake-up is not counted. Each entry of
+  // the one queue makes one of the other, so their positions tell.
+  unsigned in_flight() const noexcept {
+    return ring_.sq.sqe_tail - *ring_.cq.khead - (is_wake_out_ ? 1 : 0);
+  }
 
   // Calls into the kernel to submit or to wait, for counting what a path costs.
   uint64_t enter_count() const noexcept { return enter_count_; }
@@ -106,9 +119,26 @@ class Reactor {
   Result<void> set_up(unsigned entries, Turned turned);
   void enable() noexcept;
   bool has_work() const noexcept;
-  io_uring_sqe* next_sqe() noexcept;
+  io_uring_sqe* take_sqe() noexcept {
+    io_uring_sqe* sqe = free_sqe();
+    while (sqe == nullptr)
+      [[unlikely]] {
+        make_room();
+        sqe = free_sqe();
+      }
+    return sqe;
+  }
+  // As io_uring_get_sqe(), for the one kind of ring that set_up() makes.
+  io_uring_sqe* free_sqe() noexcept {
+    io_uring_sq& queue = ring_.sq;
+    if (queue.sqe_tail - *queue.khead >= queue.ring_entries) [[unlikely]]
+      return nullptr;
+    return &queue.sqes[queue.sqe_tail++ & queue.ring_mask];
+  }
+  void make_room() noexcept;
   void enter(bool wait) noexcept;
-  void reap() noexcept;
+  unsigned look_for_ended() noexcept;
+  Completion& take_ended() noexcept;
   bool take_inbox() noexcept;
   void run_ready() noexcept;
   void wake() noexcept;
@@ -117,7 +147,7 @@ class Reactor {
   io_uring ring_{};
   bool ring_ready_ = false;    // the ring exists
   bool ring_enabled_ = false;  // and is bound to the thread that turns it
-  unsigned in_flight_ = 0;
+  bool is_wake_out_ = false;   // the reactor's own read of wake_fd_
   uint64_t enter_count_ = 0;
   ReadyList ready_;
   PollerList pollers_;

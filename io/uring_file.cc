@@ -63,9 +63,8 @@ Result<void> UringFile::set_up(CacheMode cache) {
   if (::fcntl(fd_.get(), F_SETFL, flags | (direct_ ? O_DIRECT : 0)) != 0) {
     return fail_errno(name_, errno);
   }
+  lane_.emplace(reactor_, fd_.get(), direct_ ? memory_alignment_ - 1 : 0, direct_ ? kUnit - 1 : 0);
   if (!direct_) return {};
-  plain_address_mask_ = memory_alignment_ - 1;
-  plain_length_mask_ = kUnit - 1;
   bounce_memory_.reset(
       static_cast<std::byte*>(std::aligned_alloc(kBounceAlignment, kBounceCount * kBounceBytes)));
   if (!bounce_memory_) return fail_errno(name_, ENOMEM);
@@ -119,26 +118,19 @@ void UringFile::submit(FileRequest& request) noexcept {
 }
 
 bool UringFile::start_plain(Completion& completion, FileOp op, uint64_t offset,
-                            std::span<const iovec> data) noexcept {
-  if (data.empty() || data.size() > kMaxIovecs) return false;
-  uint64_t bits = 0;  // of every address and length
-  uint64_t bytes = 0;
+                            std::span<const iovec> data, uint64_t length) noexcept {
+  if (data.empty() || data.size() > kMaxIovecs || length > kMaxRoundBytes) return false;
+  if (data.size() == 1 && lane_->start(completion, op, offset, data[0], length)) return true;
+  uint64_t unfit = 0;
+  uint64_t bytes = 0;  // none of the lengths is so large that the sum overflows
   for (const iovec& part : data) {
-    // As in needs_bounce(): an address as a number.
-    bits |= (reinterpret_cast<uintptr_t>(part.iov_base) & plain_address_mask_) |
-            (part.iov_len & plain_length_mask_);
+    unfit |= lane_->unfit_bits(part);
     bytes += part.iov_len;
   }
-  if (bits != 0 || bytes > kMaxRoundBytes) return false;
-  const bool is_read = op == FileOp::kRead;
+  if (unfit != 0 || bytes != length) return false;
   reactor_.start(completion, [&](io_uring_sqe* sqe) {
-    if (data.size() == 1) {
-      io_uring_prep_rw(is_read ? IORING_OP_READ : IORING_OP_WRITE, sqe, fd_.get(), data[0].iov_base,
-                       static_cast<unsigned>(bytes), offset);
-    } else {
-      io_uring_prep_rw(is_read ? IORING_OP_READV : IORING_OP_WRITEV, sqe, fd_.get(), data.data(),
-                       static_cast<unsigned>(data.size()), offset);
-    }
+    io_uring_prep_rw(op == FileOp::kRead ? IORING_OP_READV : IORING_OP_WRITEV, sqe, fd_.get(),
+                     data.data(), static_cast<unsigned>(data.size()), offset);
   });
   return true;
 }

@@ -11,9 +11,11 @@
 
 #include <boost/intrusive/slist.hpp>
 #include <memory>
+#include <optional>
 #include <vector>
 
 #include "io/file.h"
+#include "io/plain_lane.h"
 #include "io/reactor.h"
 #include "io/unique_fd.h"
 
@@ -39,8 +41,9 @@ class UringFile final : public File {
                                                   const FileOptions& options);
 
   void submit(FileRequest& request) noexcept override;
-  bool start_plain(Completion& completion, FileOp op, uint64_t offset,
-                   std::span<const iovec> data) noexcept override;
+  bool start_plain(Completion& completion, FileOp op, uint64_t offset, std::span<const iovec> data,
+                   uint64_t length) noexcept override;
+  const PlainLane* plain_lane() const noexcept override { return &*lane_; }
   Result<uint64_t> size() const override;
   Result<size_t> read_at(uint64_t offset, std::span<std::byte> into) const override;
   Result<void> write_at(uint64_t offset, std::span<const std::byte> from) override;
@@ -85,8 +88,7 @@ class UringFile final : public File {
   bool direct_ = false;
   bool can_punch_ = true;
   uint32_t memory_alignment_ = 1;
-  uint64_t plain_address_mask_ = 0;  // bits that no address and no length
-  uint64_t plain_length_mask_ = 0;   // of a plain transfer's memory may have
+  std::optional<PlainLane> lane_;  // from set_up() on
   struct stat status_ = {};
   std::unique_ptr<std::byte[], FreeMemory> bounce_memory_;
   std::vector<std::byte*> free_bounces_;

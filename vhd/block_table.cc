@@ -8,7 +8,7 @@
 namespace viridian::vhd {
 
 BlockTable::BlockTable(size_t count)
-    : size_(count), inverted_(count), touched_(div_ceil<size_t>(count, kPageEntries)) {}
+    : inverted_(count), size_(count), touched_(div_ceil<size_t>(count, kPageEntries)) {}
 
 void BlockTable::swap(BlockTable& other) noexcept {
   std::swap(size_, other.size_);

@@ -69,9 +69,9 @@ class BlockTable {
   void swap(BlockTable& other) noexcept;
   void copy_from(const BlockTable& other) noexcept;
 
-  size_t size_ = 0;
   PublishedArray<uint32_t> inverted_;  // so that an unused one is zero
-  std::vector<bool> touched_;          // by page: an entry was set
+  size_t size_ = 0;
+  std::vector<bool> touched_;  // by page: an entry was set
 };
 
 }  // namespace viridian::vhd

@@ -133,15 +133,6 @@ void ChainDisk::index_first_layers(std::span<const Part> parts) {
   }
 }
 
-void ChainDisk::submit(io::IoRequest& request) noexcept {
-  const io::IoStatus status = io::check_request(request, info_);
-  if (status != io::IoStatus::kOk) {
-    io::finish(reactor_, request, status);
-  } else if (!start_plain(request)) {
-    start_or_wait(request);
-  }
-}
-
 void ChainDisk::start_or_wait(io::IoRequest& request) noexcept {
   if (free_operations_.empty() || !request_waiters_.empty()) {
     request_waiters_.push_back(request);

@@ -92,8 +92,17 @@ class ChainDisk final : public io::BlockDevice, Allocator::Owner, Committer::Own
   void index_first_layers(std::span<const Part> parts);
 
   // plain_path.cc
-  bool start_plain(io::IoRequest& request) noexcept;
+  struct PlainPlace {
+    const Layer* layer;  // null: not in one place of one file, as far as is known without a look
+    uint64_t offset;     // in the layer's file
+  };
+  PlainPlace plain_place(const io::IoRequest& request) const noexcept;
+  void take_plain(io::IoRequest& request) noexcept;
+  void note_plain(io::IoRequest& request) noexcept;
+  void submit_to_file(io::IoRequest& request, PlainPlace place) noexcept;
+  void submit_other(io::IoRequest& request) noexcept;
   void end_plain(io::IoRequest& request) noexcept;
+  void end_other(io::IoRequest& request, bool period_is_over) noexcept;
 
   // closing.cc
   void arm_timer() noexcept;
@@ -148,18 +157,23 @@ class ChainDisk final : public io::BlockDevice, Allocator::Owner, Committer::Own
   void release_block(uint64_t block) noexcept;
   void note_written(Fragment& fragment) noexcept;
 
+  // What a plain request needs comes first.
   io::Reactor& reactor_;
-  DiskLimits limits_;
-  std::vector<Layer> layers_;
-  std::vector<ImageLock> locks_;  // taken away before the files are closed
   io::DiskInfo info_;
-  BitmapCache cache_;
+  std::vector<Layer> layers_;
   std::unique_ptr<Allocator> allocator_;
-  std::unique_ptr<Committer> committer_;
+  PlainRequests plain_;
+  uint32_t merged_count_ = 0;  // 0: there is no index
   // By block of the first layer: the first layer that may hold any of it, so that a deep chain of
   // layers with blocks of one size costs no search. Layers from merged_count_ on are not indexed.
   PublishedArray<uint8_t> first_layer_;
-  uint32_t merged_count_ = 0;  // 0: there is no index
+  bool written_ = false;
+  std::atomic<bool> view_wrote_{false};
+
+  DiskLimits limits_;
+  std::vector<ImageLock> locks_;  // taken away before the files are closed
+  BitmapCache cache_;
+  std::unique_ptr<Committer> committer_;
 
   std::vector<Operation> operations_;
   std::vector<Fragment> fragments_;
@@ -171,11 +185,8 @@ class ChainDisk final : public io::BlockDevice, Allocator::Owner, Committer::Own
   WaitList fragment_waiters_;
   WaitList slot_waiters_;
   WaitList space_waiters_;
-  bool written_ = false;
-  std::atomic<bool> view_wrote_{false};
   OwnCompletion pump_;
   OwnCompletion grace_ended_;
-  PlainRequests plain_;
   Grace grace_;
   Timer timer_;
   OwnCompletion timer_cancel_;

@@ -7,10 +7,11 @@
 namespace viridian::vhd {
 
 Layer::Layer(std::unique_ptr<io::File> file, Image& image)
-    : file_(std::move(file)),
+    : lane_(file->plain_lane()),
+      sector_count_(image.size_bytes / kSectorBytes),
       sparse_(image.type == ImageType::kDynamic || image.type == ImageType::kDifferencing),
       has_parent_(image.type == ImageType::kDifferencing),
-      sector_count_(image.size_bytes / kSectorBytes) {
+      file_(std::move(file)) {
   if (!sparse_) return;
   block_shift_ = static_cast<uint32_t>(std::countr_zero(image.block_size / kSectorBytes));
   unit_shift_ = std::min(block_shift_, kMaxUnitShift);

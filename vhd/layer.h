@@ -8,7 +8,7 @@
 #include <memory>
 
 #include "base/checked.h"
-#include "io/file.h"
+#include "io/plain_lane.h"
 #include "vhd/image.h"
 #include "vhd/published_array.h"
 
@@ -17,12 +17,13 @@ namespace viridian::vhd {
 constexpr uint32_t kSectorBytes = 512;
 constexpr uint32_t kMaxUnitShift = 12;  // 4096 bits in a sector of bitmap
 
-class Layer {
+class alignas(64) Layer {
  public:
   // `image` has been validated by load_image(); its table is taken from it.
   Layer(std::unique_ptr<io::File> file, Image& image);
 
   io::File& file() const noexcept { return *file_; }
+  const io::PlainLane* lane() const noexcept { return lane_; }  // the file's, or null
   bool is_sparse() const noexcept { return sparse_; }
   bool has_parent() const noexcept { return has_parent_; }
   uint64_t sector_count() const noexcept { return sector_count_; }
@@ -73,17 +74,20 @@ class Layer {
   uint32_t unit_sectors(uint64_t unit) const noexcept;
 
  private:
-  std::unique_ptr<io::File> file_;
-  bool sparse_;
-  bool has_parent_;
+  // What each request needs, in one line of the processor's cache.
+  const io::PlainLane* lane_;
   uint64_t sector_count_;
   uint32_t block_shift_ = 0;
   uint32_t unit_shift_ = 0;
   uint32_t bitmap_sectors_ = 0;
+  bool sparse_;
+  bool has_parent_;
+  PublishedArray<uint64_t> full_;  // one bit for each unit
+  BlockTable places_;
+
+  std::unique_ptr<io::File> file_;
   uint64_t bat_offset_ = 0;
   uint64_t block_count_ = 0;
-  BlockTable places_;
-  PublishedArray<uint64_t> full_;  // one bit for each unit
 };
 
 }  // namespace viridian::vhd

@@ -19,8 +19,8 @@ class BorrowedFile final : public io::File {
   explicit BorrowedFile(io::File& file) : file_(file) {}
   void submit(io::FileRequest& request) noexcept override { file_.submit(request); }
   bool start_plain(io::Completion& completion, io::FileOp op, uint64_t offset,
-                   std::span<const iovec> data) noexcept override {
-    return file_.start_plain(completion, op, offset, data);
+                   std::span<const iovec> data, uint64_t length) noexcept override {
+    return file_.start_plain(completion, op, offset, data, length);
   }
   Result<uint64_t> size() const override { return file_.size(); }
   Result<size_t> read_at(uint64_t offset, std::span<std::byte> into) const override {

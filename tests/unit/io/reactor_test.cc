@@ -8,6 +8,7 @@
 
 #include <functional>
 #include <thread>
+#include <utility>
 #include <vector>
 
 namespace viridian::io {
@@ -68,6 +69,48 @@ TEST(Reactor, MoreOperationsThanTheQueueHoldsAllComplete) {
   }
   EXPECT_TRUE(trace.empty());
   reactor->run_until([&] { return trace.size() == 1000; });
+}
+
+TEST(Reactor, WhatTheKernelEndedRunsBehindWhatWasReadyAndBeforeWhatThatDefers) {
+  auto reactor = make_reactor();
+  std::vector<int> trace;
+  Step first(trace, 1), second(trace, 2), third(trace, 3);
+  first.reactor = reactor.get();
+  first.then = &third;
+  reactor->start(second, [](io_uring_sqe* sqe) { io_uring_prep_nop(sqe); });
+  reactor->defer(first);
+  reactor->run_until([&] { return trace.size() == 3; });
+  EXPECT_EQ(trace, (std::vector<int>{1, 2, 3}));
+}
+
+TEST(Reactor, CallbacksThatFillTheQueueLoseNothingAndAreNotEnteredAgain) {
+  struct Starter : Completion {
+    Reactor* reactor = nullptr;
+    std::vector<std::unique_ptr<Step>> steps;
+    bool* is_inside = nullptr;
+  };
+  auto reactor = make_reactor(4);
+  std::vector<int> trace;
+  bool is_inside = false;
+  std::vector<Starter> starters(8);
+  for (Starter& starter : starters) {
+    starter.reactor = reactor.get();
+    starter.is_inside = &is_inside;
+    for (int i = 0; i < 16; ++i)
+      starter.steps.push_back(std::make_unique<Step>(trace, i));
+    starter.run = [](Completion& completion) noexcept {
+      auto& self = static_cast<Starter&>(completion);
+      EXPECT_FALSE(std::exchange(*self.is_inside, true));
+      for (const auto& step : self.steps)
+        self.reactor->start(*step, [](io_uring_sqe* sqe) { io_uring_prep_nop(sqe); });
+      *self.is_inside = false;
+    };
+    reactor->start(starter, [](io_uring_sqe* sqe) { io_uring_prep_nop(sqe); });
+  }
+  reactor->run_until([&] { return trace.size() == 8 * 16; });
+  EXPECT_EQ(reactor->in_flight(), 0u);
+  reactor->turn(false);
+  EXPECT_EQ(trace.size(), 8u * 16);
 }
 
 TEST(Reactor, PostsOfAnotherThreadWakeASleeperAndStayInOrder) {

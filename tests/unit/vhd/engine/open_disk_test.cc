@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <gtest/gtest.h>
 
+#include <array>
 #include <fstream>
 
 #include "tests/conformance/sync_disk.h"
@@ -37,6 +38,68 @@ class OpenDiskTest : public testing::Test {
   std::string sibling_ = folder_.file("sibling.vhd");
   std::unique_ptr<io::Reactor> reactor_;
 };
+
+TEST_F(OpenDiskTest, MoreRequestsAtOnceThanTheRingHoldsAllMoveTheirOwnBytes) {
+  constexpr size_t kCount = 64;
+  constexpr size_t kBytes = 4096;
+  struct Slot : io::IoRequest {
+    std::array<iovec, 2> parts;
+    size_t* ended = nullptr;
+  };
+  const auto reactor = io::Reactor::create(4).value();
+  const auto disk = open_disk(*reactor, alone_).value();
+  io::SyncDisk sync(*reactor, *disk);
+  std::vector<std::byte> block(2 << 20, std::byte{0xEE});
+  ASSERT_EQ(sync.write(0, block), io::IoStatus::kOk);  // then it is known to be whole
+  alignas(kBytes) static std::array<std::byte, kCount * kBytes> memory;
+  std::vector<Slot> slots(kCount);
+  size_t ended = 0;
+  const auto run_all = [&](io::IoOp op) {
+    ended = 0;
+    for (size_t i = 0; i < kCount; ++i) {
+      Slot& slot = slots[i];
+      std::byte* at = memory.data() + i * kBytes;
+      slot.parts = {{{at, kBytes}, {at + 512, kBytes - 512}}};
+      if (i % 2 != 0) slot.parts[0].iov_len = 512;
+      slot.data = {slot.parts.data(), 1 + i % 2};
+      slot.op = op;
+      slot.sector = i * kBytes / kSectorBytes;
+      slot.sector_count = kBytes / kSectorBytes;
+      slot.ended = &ended;
+      slot.done = [](io::IoRequest& self) noexcept { ++*static_cast<Slot&>(self).ended; };
+      disk->submit(slot);
+    }
+    reactor->run_until([&] { return ended == kCount; });
+    for (const Slot& slot : slots)
+      EXPECT_EQ(slot.status, io::IoStatus::kOk);
+  };
+  for (size_t i = 0; i < memory.size(); ++i)
+    memory[i] = static_cast<std::byte>(i / kBytes + i % 7);
+  const auto wanted = memory;
+  run_all(io::IoOp::kWrite);
+  memory.fill(std::byte{0});
+  run_all(io::IoOp::kRead);
+  EXPECT_TRUE(memory == wanted);
+}
+
+TEST_F(OpenDiskTest, RequestWhoseMemoryDoesNotMatchItsSectorsIsInvalid) {
+  const auto disk = open(alone_).value();
+  io::SyncDisk sync(*reactor_, *disk);
+  std::vector<std::byte> block(2 << 20, std::byte{0xEE});
+  ASSERT_EQ(sync.write(0, block), io::IoStatus::kOk);
+  alignas(4096) static std::array<std::byte, 8192> memory;
+  struct Wait : io::IoRequest {
+    bool ended = false;
+  } request;
+  iovec part = {memory.data(), 4096};
+  request.data = {&part, 1};
+  request.sector_count = 16;
+  request.done = [](io::IoRequest& self) noexcept { static_cast<Wait&>(self).ended = true; };
+  disk->submit(request);
+  EXPECT_FALSE(request.ended);
+  reactor_->run_until([&] { return request.ended; });
+  EXPECT_EQ(request.status, io::IoStatus::kInvalid);
+}
 
 TEST_F(OpenDiskTest, SecondWriterIsRefusedWithOneLine) {
   const auto first = open(alone_);

@@ -53,9 +53,10 @@ class Installed:
         out.mkdir()
         flags = output("pkg-config", "--cflags", "--libs", "viridian-vhd", text=True,
                        env=self.environment).split()
-        for name in ("import", "export"):
+        for name in ("import", "export", "two_queues"):
             run("cc", "-std=c11", "-D_GNU_SOURCE", "-Wall", "-Wextra", "-Werror", "-O1",
-                self.examples / f"{name}.c", "-o", out / name, *flags)
+                self.examples / f"{name}.c", "-o", out / name.replace("_", "-"), *flags,
+                "-pthread")
         return out
 
     def round_trip(self, programs):
@@ -66,6 +67,8 @@ class Installed:
         run(programs / "export", vhd, back, env=self.environment)
         assert back.read_bytes() == raw.read_bytes(), "the exported bytes differ"
         assert vhd.stat().st_blocks * 512 < 6 << 20, "zeroes were written"
+        added = output(programs / "two-queues", vhd, env=self.environment, text=True)
+        assert int(added) == sum(raw.read_bytes()), "two queues read something else"
         return vhd, raw
 
 

@@ -24,10 +24,6 @@ Outcome<DiskOptions> disk_options(const viridian_vhd_open_options& options) {
   if ((options.flags & ~kOpenFlags) != 0) {
     return refuse(EINVAL, "open_options: flags: {:#x} are unknown", options.flags & ~kOpenFlags);
   }
-  if (options.queue_depth > kMaxQueueDepth) {
-    return refuse(EINVAL, "open_options: queue_depth: {} is more than {}", options.queue_depth,
-                  kMaxQueueDepth);
-  }
   const auto has = [&](uint32_t flag) { return (options.flags & flag) != 0; };
   DiskOptions result;
   result.read_only = has(VIRIDIAN_VHD_READ_ONLY);
@@ -52,25 +48,17 @@ Outcome<Format> format_of(uint32_t format) {
   return refuse(EINVAL, "options: format: {} is unknown", format);
 }
 
-Outcome<std::unique_ptr<Handle>> Handle::open(const std::string& path,
-                                              const viridian_vhd_open_options& options) {
-  auto disk = disk_options(options);
-  if (!disk) return tl::unexpected<Failure>(disk.error());
+Outcome<std::unique_ptr<Handle>> Handle::make(bool one_thread, uint32_t queue_depth) {
+  if (queue_depth > kMaxQueueDepth) {
+    return refuse(EINVAL, "options: queue_depth: {} is more than {}", queue_depth, kMaxQueueDepth);
+  }
   std::unique_ptr<Handle> handle(new Handle);
-  std::error_code error;
-  handle->path_ = std::filesystem::absolute(path, error).string();
-  if (error) return refuse(error.value(), "{}: {}", path, error.message());
-  handle->options_ = std::move(*disk);
-  handle->one_thread_ = (options.flags & VIRIDIAN_VHD_ONE_THREAD) != 0;
-  auto reactor = io::Reactor::create(
-      256, handle->one_thread_ ? io::Turned::kByOneThread : io::Turned::kByAnyThread);
+  handle->one_thread_ = one_thread;
+  auto reactor =
+      io::Reactor::create(256, one_thread ? io::Turned::kByOneThread : io::Turned::kByAnyThread);
   if (!reactor) return failure_of(reactor.error());
   handle->reactor_ = std::move(*reactor);
-  auto opened = open_disk(*handle->reactor_, path, handle->options_, &handle->description_);
-  if (!opened) return failure_of(opened.error());
-  handle->disk_ = std::move(*opened);
-  handle->slots_ =
-      std::vector<Slot>(options.queue_depth == 0 ? kDefaultQueueDepth : options.queue_depth);
+  handle->slots_ = std::vector<Slot>(queue_depth == 0 ? kDefaultQueueDepth : queue_depth);
   for (Slot& slot : handle->slots_) {
     slot.handle = handle.get();
     handle->free_.push_back(slot);
@@ -78,13 +66,74 @@ Outcome<std::unique_ptr<Handle>> Handle::open(const std::string& path,
   return handle;
 }
 
+Outcome<std::unique_ptr<Handle>> Handle::open(const std::string& path,
+                                              const viridian_vhd_open_options& options) {
+  auto disk = disk_options(options);
+  if (!disk) return tl::unexpected<Failure>(disk.error());
+  auto made = make((options.flags & VIRIDIAN_VHD_ONE_THREAD) != 0, options.queue_depth);
+  if (!made) return made;
+  Handle& handle = **made;
+  std::error_code error;
+  handle.path_ = std::filesystem::absolute(path, error).string();
+  if (error) return refuse(error.value(), "{}: {}", path, error.message());
+  handle.options_ = std::move(*disk);
+  auto opened = open_disk(*handle.reactor_, path, handle.options_, &handle.description_);
+  if (!opened) return failure_of(opened.error());
+  handle.disk_ = std::move(*opened);
+  return made;
+}
+
+Outcome<std::unique_ptr<Handle>> Handle::open_queue(const viridian_vhd_queue_options& options) {
+  if (auto ok = usable(); !ok) return tl::unexpected<Failure>(ok.error());
+  if (first_ != nullptr) {
+    return refuse(EINVAL, "disk: {}: is a second queue; give the handle it was made of", path_);
+  }
+  if ((options.flags & ~uint32_t{VIRIDIAN_VHD_ONE_THREAD}) != 0) {
+    return refuse(EINVAL, "queue_options: flags: {:#x} are unknown", options.flags);
+  }
+  auto made = make((options.flags & VIRIDIAN_VHD_ONE_THREAD) != 0, options.queue_depth);
+  if (!made) return made;
+  Handle& queue = **made;
+  // Before the other thread posts: what it posts rings this descriptor.
+  if (const auto fd = reactor_->event_fd(); !fd) return failure_of(fd.error());
+  auto view = open_second_queue(*disk_, *queue.reactor_);
+  if (!view) return failure_of(view.error());
+  queue.disk_ = std::move(*view);
+  queue.path_ = path_;
+  queue.description_.type = description_.type;
+  queue.description_.block_size = description_.block_size;
+  queue.description_.layers = description_.layers;
+  queue.first_ = this;
+  ++queue_count_;
+  return made;
+}
+
+Handle::~Handle() {
+  disk_.reset();
+  if (first_ != nullptr) --first_->queue_count_;
+}
+
 Outcome<int> Handle::usable() {
   if (closing_) return refuse(ESHUTDOWN, "{}: is being closed", path_);
   if (!disk_) return refuse(ENOTCONN, "{}: was lost by a snapshot that failed; close it", path_);
-  if (!one_thread_) return 0;
-  if (owner_ == 0) owner_ = this_thread();
-  if (owner_ == this_thread()) return 0;
-  return refuse(EPERM, "{}: belongs to thread {}; open it without ONE_THREAD", path_, owner_);
+  if (one_thread_) {
+    if (owner_ == 0) owner_ = this_thread();
+    if (owner_ != this_thread()) {
+      return refuse(EPERM, "{}: belongs to thread {}; open it without ONE_THREAD", path_, owner_);
+    }
+  }
+  if (first_ == nullptr || is_announced_) return 0;
+  // Before the disk's thread posts what this one's requests came to; on the thread that is to turn
+  // the ring.
+  if (const auto fd = reactor_->event_fd(); !fd) return failure_of(fd.error());
+  is_announced_ = true;
+  return 0;
+}
+
+Outcome<int> Handle::no_queue_is_open() const {
+  const uint32_t count = queue_count_.load();
+  if (count == 0) return 0;
+  return refuse(EBUSY, "{}: {} second queues are open; close them first", path_, count);
 }
 
 Outcome<viridian_vhd_info> Handle::info() const {
@@ -121,7 +170,7 @@ io::IoStatus Handle::wait_for(io::IoRequest& request) noexcept {
   } wait;
   static_cast<io::IoRequest&>(wait) = request;
   wait.done = [](io::IoRequest& self) noexcept { static_cast<Wait&>(self).ended = true; };
-  if (request.op != io::IoOp::kRead && request.op != io::IoOp::kFlush) wrote_ = true;
+  if (request.op != io::IoOp::kRead && request.op != io::IoOp::kFlush) note_write();
   disk_->submit(wait);
   reactor_->run_until([&] { return wait.ended; });
   request.status = wait.status;
@@ -168,7 +217,7 @@ Outcome<int> Handle::prepare(const viridian_vhd_request& request, io::IoRequest&
 
 void Handle::start(Slot& slot) noexcept {
   ++in_progress_;
-  if (slot.op != io::IoOp::kRead && slot.op != io::IoOp::kFlush) wrote_ = true;
+  if (slot.op != io::IoOp::kRead && slot.op != io::IoOp::kFlush) note_write();
   slot.done = [](io::IoRequest& self) noexcept {
     auto& ended = static_cast<Slot&>(self);
     --ended.handle->in_progress_;
@@ -262,7 +311,8 @@ void Handle::settle() noexcept {
 // Every request has ended and is durable.
 Outcome<int> Handle::quiesce() {
   reactor_->run_until([this] { return in_progress_ == 0; });
-  if (!wrote_) return 0;
+  // What a second queue wrote becomes durable when the disk's own handle is closed.
+  if (first_ != nullptr || !wrote_) return 0;
   io::IoRequest flush;
   flush.op = io::IoOp::kFlush;
   if (wait_for(flush) == io::IoStatus::kOk) return 0;
@@ -275,6 +325,7 @@ Outcome<int> Handle::close(bool& gone) {
   Outcome<int> outcome = 0;
   if (disk_) {
     if (auto ok = usable(); !ok) return ok;
+    if (auto ok = no_queue_is_open(); !ok) return ok;
     closing_ = true;
     outcome = quiesce();
     while (finished_count_ > 0)

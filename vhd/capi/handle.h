@@ -7,6 +7,7 @@
 
 #include <viridian/vhd.h>
 
+#include <atomic>
 #include <memory>
 #include <vector>
 
@@ -20,6 +21,9 @@ class Handle {
  public:
   static Outcome<std::unique_ptr<Handle>> open(const std::string& path,
                                                const viridian_vhd_open_options& options);
+  // A second queue of this handle's disk, for another thread.
+  Outcome<std::unique_ptr<Handle>> open_queue(const viridian_vhd_queue_options& options);
+  ~Handle();
 
   Outcome<viridian_vhd_info> info() const;
   // Runs one request and waits for it. kRead and kWrite: with `data`, else sector and sector_count.
@@ -44,7 +48,10 @@ class Handle {
                                            boost::intrusive::constant_time_size<false>>;
 
   Handle() = default;
+  static Outcome<std::unique_ptr<Handle>> make(bool one_thread, uint32_t queue_depth);
   Outcome<int> usable();
+  Outcome<int> no_queue_is_open() const;
+  void note_write() noexcept { (first_ != nullptr ? first_ : this)->wrote_.store(true); }
   Outcome<int> prepare(const viridian_vhd_request& request, io::IoRequest& out) const;
   void start(Slot& slot) noexcept;
   int deliver();
@@ -66,9 +73,13 @@ class Handle {
   SlotList finished_;       // done() is to be called
   size_t in_progress_ = 0;  // submitted and not on finished_
   size_t finished_count_ = 0;
-  bool wrote_ = false;
+  std::atomic<bool> wrote_{false};  // by this queue or another of the disk
   bool delivering_ = false;
   bool closing_ = false;
+
+  Handle* first_ = nullptr;               // of a second queue: the handle whose disk it uses
+  std::atomic<uint32_t> queue_count_{0};  // second queues of this handle's disk
+  bool is_announced_ = false;             // a second queue has the descriptor that posts ring
 };
 
 Outcome<Format> format_of(uint32_t format);

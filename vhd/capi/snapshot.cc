@@ -40,6 +40,11 @@ Outcome<int> Handle::open_again(const Failure& why) {
 
 Outcome<int> Handle::snapshot(const std::string& child) {
   if (auto ok = usable(); !ok) return ok;
+  if (first_ != nullptr) {
+    return refuse(EOPNOTSUPP, "{}: a second queue takes no snapshot; the disk's handle does",
+                  path_);
+  }
+  if (auto ok = no_queue_is_open(); !ok) return ok;
   if (disk_->info().read_only) return refuse(EROFS, "{}: is open for reading only", path_);
   if (!options_.policy.parent_override.empty()) {
     return refuse(EOPNOTSUPP, "{}: was opened on a parent that it does not name", path_);

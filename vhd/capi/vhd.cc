@@ -134,6 +134,20 @@ int viridian_vhd_open(const char* path, const viridian_vhd_open_options* options
   });
 }
 
+int viridian_vhd_open_queue(viridian_vhd* disk, const viridian_vhd_queue_options* options,
+                            viridian_vhd** out, viridian_vhd_error* error) {
+  return with_handle(disk, error, [&](Handle& handle) -> Outcome<int> {
+    if (out == nullptr) return refuse(EINVAL, "out: is NULL");
+    *out = nullptr;
+    const auto copied = copy_options(options, "queue_options");
+    if (!copied) return tl::unexpected<Failure>(copied.error());
+    auto made = handle.open_queue(*copied);
+    if (!made) return tl::unexpected<Failure>(made.error());
+    *out = new viridian_vhd{std::move(*made)};
+    return 0;
+  });
+}
+
 int viridian_vhd_close(viridian_vhd* disk, viridian_vhd_error* error) {
   return guarded(error, [&]() -> Outcome<int> {
     if (disk == nullptr) return 0;

@@ -5,10 +5,10 @@
 // a line for a person is written there. Nothing is thrown, printed or aborted, and no signal is
 // used. Offsets and lengths are bytes and multiples of 512; memory may lie anywhere.
 //
-// Threads: handles share nothing, and there is no global state. One handle is used by one thread at
-// a time, by any thread; a thread does not end while requests that it submitted are in progress.
-// Between fork() and exec() a child uses no handle. One open disk has one queue: a second one, for
-// another thread on the same disk, is offered in C++ alone (vhd/open_disk.h, open_second_queue).
+// Threads: handles of several disks share nothing, and there is no global state. One handle is used
+// by one thread at a time, by any thread; a thread does not end while requests that it submitted
+// are in progress. Between fork() and exec() a child uses no handle. Another thread uses the same
+// disk by a handle of its own: viridian_vhd_open_queue().
 //
 // Structures with a struct_size grow at their end: set the whole structure to zero, then
 // struct_size to its sizeof, then what matters. Zero is the default everywhere.
@@ -75,6 +75,20 @@ VIRIDIAN_VHD_API int viridian_vhd_open(const char* path,
 // tells that the last writes may be lost; the handle is gone all the same, but for -EBUSY (inside
 // done()) and -EPERM (the wrong thread of a ONE_THREAD handle). NULL is allowed.
 VIRIDIAN_VHD_API int viridian_vhd_close(viridian_vhd* disk, struct viridian_vhd_error* error);
+
+struct viridian_vhd_queue_options {
+  uint32_t struct_size;
+  uint32_t flags;        // VIRIDIAN_VHD_ONE_THREAD, or 0
+  uint32_t queue_depth;  // as of open_options
+};
+
+// A second queue of an open disk, for another thread: a handle for all but snapshots, to be closed
+// before `disk`. Called by the thread that uses `disk`; `options` may be NULL. It reads and
+// overwrites by itself; for all else (new blocks, flushes) it waits until a call on `disk` does it:
+// that one's thread waits for viridian_vhd_fd() and calls viridian_vhd_poll().
+VIRIDIAN_VHD_API int viridian_vhd_open_queue(viridian_vhd* disk,
+                                             const struct viridian_vhd_queue_options* options,
+                                             viridian_vhd** out, struct viridian_vhd_error* error);
 
 struct viridian_vhd_info {
   uint32_t struct_size;

@@ -33,6 +33,7 @@ class CapiDisk {
     viridian_vhd_error error;
     EXPECT_EQ(viridian_vhd_open(path.c_str(), &options, &disk_, &error), 0) << error.message;
   }
+  explicit CapiDisk(viridian_vhd* disk) : disk_(disk) {}
   CapiDisk(const CapiDisk&) = delete;
   CapiDisk& operator=(const CapiDisk&) = delete;
   ~CapiDisk() { EXPECT_EQ(close(), 0); }

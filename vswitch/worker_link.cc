@@ -17,6 +17,7 @@ namespace viridian::vswitch {
 namespace {
 
 constexpr unsigned kFlags = RING_F_SP_ENQ | RING_F_SC_DEQ;
+constexpr unsigned kPointerBytes = sizeof(void*);
 constexpr unsigned kMostOut = kLinkFrames - 1;  // one place of a ring stays empty
 constexpr std::align_val_t kAlignment{RTE_CACHE_LINE_SIZE};
 
@@ -53,8 +54,8 @@ WorkerLink::Ring WorkerLink::make_ring(unsigned entry_bytes, unsigned entries) {
 }
 
 WorkerLink::WorkerLink(WorkerBell& from, WorkerBell& to)
-    : there_(make_ring(sizeof(rte_mbuf*), kLinkFrames)),
-      home_(make_ring(sizeof(rte_mbuf*), kLinkFrames)),
+    : there_(make_ring(kPointerBytes, kLinkFrames)),
+      home_(make_ring(kPointerBytes, kLinkFrames)),
       learned_(make_ring(sizeof(LearnedMac), kLinkMacs)),
       to_(to),
       from_(from) {}
@@ -72,7 +73,7 @@ uint16_t WorkerLink::send(std::span<rte_mbuf* const> frames) noexcept {
   if (kMostOut - out_ < frames.size()) collect();
   const size_t count = std::min<size_t>(frames.size(), kMostOut - out_);
   if (count == 0) return 0;
-  rte_ring_sp_enqueue_bulk_elem(there_.get(), frames.data(), sizeof(rte_mbuf*),
+  rte_ring_sp_enqueue_bulk_elem(there_.get(), frames.data(), kPointerBytes,
                                 static_cast<unsigned>(count), nullptr);
   out_ += static_cast<unsigned>(count);
   sent_ = true;
@@ -93,8 +94,8 @@ void WorkerLink::flush() noexcept {
 void WorkerLink::collect() noexcept {
   std::array<rte_mbuf*, kBurst> frames;
   while (out_ > 0) {
-    const unsigned count = rte_ring_sc_dequeue_burst_elem(home_.get(), frames.data(),
-                                                          sizeof(rte_mbuf*), kBurst, nullptr);
+    const unsigned count =
+        rte_ring_sc_dequeue_burst_elem(home_.get(), frames.data(), kPointerBytes, kBurst, nullptr);
     if (count == 0) return;
     out_ -= count;
     rte_pktmbuf_free_bulk(frames.data(), count);
@@ -106,13 +107,12 @@ bool WorkerLink::has_returned() const noexcept { return !is_empty(*home_); }
 // --- the receiver's thread -----------------------------------------------------------------------
 
 uint16_t WorkerLink::take(std::span<rte_mbuf*> frames) noexcept {
-  return static_cast<uint16_t>(
-      rte_ring_sc_dequeue_burst_elem(there_.get(), frames.data(), sizeof(rte_mbuf*),
-                                     static_cast<unsigned>(frames.size()), nullptr));
+  return static_cast<uint16_t>(rte_ring_sc_dequeue_burst_elem(
+      there_.get(), frames.data(), kPointerBytes, static_cast<unsigned>(frames.size()), nullptr));
 }
 
 void WorkerLink::give_back(std::span<rte_mbuf* const> frames) noexcept {
-  rte_ring_sp_enqueue_bulk_elem(home_.get(), frames.data(), sizeof(rte_mbuf*),
+  rte_ring_sp_enqueue_bulk_elem(home_.get(), frames.data(), kPointerBytes,
                                 static_cast<unsigned>(frames.size()), nullptr);
   returned_ = true;
 }

@@ -72,7 +72,7 @@ Result<Network::Plug> Network::plug_in(const std::string& switch_name, vswitch::
       return;
     }
     const auto* at = host_->find(switch_name);
-    plug->bridge = at->bridge.get();
+    plug->bridge = &at->group->view(0);  // there is one worker
     plug->port = at->find(settings.name)->id;
   });
   return plug;

@@ -37,6 +37,7 @@ struct PortCounters {
       (this->*one).add((other.*one).get());
     for (size_t i = 0; i < drops.size(); ++i)
       drops[i].add(other.drops[i].get());
+    static_assert(sizeof(PortCounters) == sizeof(drops) + 9 * sizeof(Counter));  // all of them
   }
   uint64_t all_dropped() const noexcept {
     uint64_t sum = 0;

@@ -50,6 +50,7 @@ class SwitchGroup {
   VirtualSwitch& view(unsigned worker) { return workers_[worker]->view; }
   const VirtualSwitch& view(unsigned worker) const { return workers_[worker]->view; }
   VirtualSwitch& home_of(PortId id) { return view(worker_of(id)); }
+  const VirtualSwitch& home_of(PortId id) const { return view(worker_of(id)); }
 
   // Adds what all workers counted at the port.
   void add_counters(PortId id, PortCounters& sum) const;

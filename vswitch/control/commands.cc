@@ -113,28 +113,34 @@ Json Commands::show(const Json& request, std::string& error) const {
     std::vector<bool> carrier(one->ports.size());
     std::vector<PortFeatures> features(one->ports.size());
     uint32_t macs = 0;
-    host_.on_worker([&] {
-      macs = one->bridge->macs().size();
-      for (size_t i = 0; i < one->ports.size(); ++i) {
-        live[i] = one->bridge->port(one->ports[i]->id)->live;
-        carrier[i] = one->ports[i]->device->carrier();
-        features[i] = one->ports[i]->device->features();
-        learned[i] = one->bridge->macs().learned_at(one->ports[i]->id);
-      }
-    });
+    for (unsigned worker = 0; worker < one->group->worker_count(); ++worker) {
+      host_.on_worker(worker, [&] {
+        const VirtualSwitch& view = one->group->view(worker);
+        macs = view.macs().size();
+        for (size_t i = 0; i < one->ports.size(); ++i) {
+          const PortId id = one->ports[i]->id;
+          if (one->group->worker_of(id) != worker) continue;
+          live[i] = view.port(id)->live;
+          carrier[i] = one->ports[i]->device->carrier();
+          features[i] = one->ports[i]->device->features();
+          learned[i] = view.macs().learned_at(id);
+        }
+      });
+    }
     shown["macs"] = macs;
     for (size_t i = 0; i < one->ports.size(); ++i) {
       const SwitchHost::Port& port = *one->ports[i];
       Json line = to_json(port.config);
       line["number"] = port.id;
+      line["worker"] = one->group->worker_of(port.id);
       line["connected"] = bool{live[i]};
       line["carrier"] = bool{carrier[i]};
       line["mtu"] = features[i].mtu;
       line["checksum_offload"] = features[i].checksum;
       line["segmentation_offload"] = features[i].segmentation;
       line["macs"] = learned[i];
-      line["counters"] = counters_to_json(*one->bridge->counters(port.id));
-      line["rates"] = meter_.rates(*one->bridge, port.id);
+      line["counters"] = counters_to_json(*one->group, port.id);
+      line["rates"] = meter_.rates(*one->group, port.id);
       shown["ports"].push_back(std::move(line));
     }
     result["switches"].push_back(std::move(shown));
@@ -148,8 +154,8 @@ Json Commands::watch() const {
     for (const auto& port : one->ports) {
       result["ports"].push_back({{"switch", one->settings.name},
                                  {"port", port->config.settings.name},
-                                 {"counters", counters_to_json(*one->bridge->counters(port->id))},
-                                 {"rates", meter_.rates(*one->bridge, port->id)}});
+                                 {"counters", counters_to_json(*one->group, port->id)},
+                                 {"rates", meter_.rates(*one->group, port->id)}});
     }
   }
   return result;
@@ -174,9 +180,10 @@ Json Commands::macs(const Json& request, std::string& error) {
   std::vector<Found> found;
   found.reserve(std::min(limit, one->settings.mac_capacity));
   uint32_t count = 0;
-  host_.on_worker([&] {
-    count = one->bridge->macs().size();
-    one->bridge->macs().for_each([&](uint64_t key, const MacEntry& entry) {
+  host_.on_worker(0, [&] {  // all workers know the same
+    const MacTable& known = one->group->view(0).macs();
+    count = known.size();
+    known.for_each([&](uint64_t key, const MacEntry& entry) {
       if (found.size() < limit) found.push_back({key, entry});
     });
   });
@@ -212,9 +219,10 @@ Json Commands::explain(const Json& request, std::string& error) {
     return nullptr;
   }
   Explanation told;
-  host_.on_worker([&] {
-    told = one->bridge->explain(port->id, frame,
-                                fields.has("tag") ? std::optional(tag) : std::nullopt);
+  const unsigned worker = one->group->worker_of(port->id);
+  host_.on_worker(worker, [&] {
+    told = one->group->view(worker).explain(port->id, frame,
+                                            fields.has("tag") ? std::optional(tag) : std::nullopt);
   });
   return to_json(told, [&](PortId id) {
     const SwitchHost::Port* named = one->find(id);

@@ -88,6 +88,7 @@ PortConfig read_port(const Json& value, const std::string& path, std::string& er
   Fields fields(value, path, error);
   read_name(fields, settings.name);
   read_device(fields, port.device);
+  if (fields.has("worker")) fields.number("worker", port.worker.emplace(), kMaxWorkers - 1);
   fields.choice<PortRole>("role", settings.role, kRoles);
   fields.flag("link", settings.link);
   fields.flag("gro", settings.gro);
@@ -175,6 +176,7 @@ Json to_json(const PortConfig& config) {
     json[name] = config.device.name;
   put<uint16_t>(json, "mtu", config.device.mtu, 1500);
   put(json, "client", config.device.client, false);
+  if (config.worker) json["worker"] = *config.worker;
   if (port.role != PortRole::kGuest) json["role"] = name_of<PortRole>(kRoles, port.role);
   put(json, "link", port.link, true);
   put(json, "gro", port.gro, false);

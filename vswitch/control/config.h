@@ -2,6 +2,8 @@
 // told in docs/vswitch-control.md. Plain values; any thread.
 #pragma once
 
+#include <optional>
+
 #include "vswitch/control/fields.h"
 #include "vswitch/port_settings.h"
 
@@ -34,6 +36,7 @@ struct DeviceConfig {
 struct PortConfig {
   PortSettings settings;
   DeviceConfig device;
+  std::optional<uint16_t> worker{};  // whose thread moves its frames; none: the host chooses
 };
 
 struct SwitchConfig {

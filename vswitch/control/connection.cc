@@ -48,14 +48,14 @@ bool Connection::send() {
 
 void Connection::run_lines() {
   size_t begin = 0;
-  while (out_.size() < kMaxWaitingBytes && !capture_ && !last_) {
+  while (out_.size() < kMaxWaitingBytes && captures_.empty() && !last_) {
     const size_t end = in_.find('\n', begin);
     if (end == in_.npos) break;
     run_line(in_.substr(begin, end - begin));
     begin = end + 1;
   }
   in_.erase(0, begin);
-  if (capture_) in_.clear();  // nothing follows a capture
+  if (!captures_.empty()) in_.clear();  // nothing follows a capture
   if (in_.size() > kMaxRequestBytes && !last_) {
     out_ += fmt::format("{{\"ok\":false,\"error\":\"the request is longer than {} bytes\"}}\n",
                         kMaxRequestBytes);
@@ -88,54 +88,63 @@ void Connection::answer_http(const std::string& line) {
 }
 
 void Connection::start_capture(const CaptureRequest& request, Answer& answer) {
-  auto capture = std::make_unique<Capture>(request.filter);
+  SwitchGroup& group = *host_.find(request.switch_name)->group;
+  capture_switch_ = request.switch_name;
   Result<void> added;
-  host_.on_worker([&] { added = host_.find(request.switch_name)->bridge->add_capture(*capture); });
+  for (unsigned worker = 0; added && worker < group.worker_count(); ++worker) {
+    captures_.push_back(std::make_unique<Capture>(request.filter));
+    host_.on_worker(worker, [&] { added = group.view(worker).add_capture(*captures_.back()); });
+  }
   if (!added) {
+    stop_capture();
     answer.json["ok"] = false;
     answer.json["error"] = added.error().message;
     answer.json.erase("result");
     return;
   }
-  capture_ = std::move(capture);
-  capture_switch_ = request.switch_name;
   writer_ = std::make_unique<PcapngWriter>();
   due_ns_ = 0;
 }
 
 void Connection::stop_capture() {
-  if (!capture_) return;
-  host_.on_worker([this] {
-    SwitchHost::Switch* one = host_.find(capture_switch_);
-    if (one != nullptr) one->bridge->remove_capture(*capture_);
-  });
-  capture_.reset();
+  SwitchHost::Switch* one = host_.find(capture_switch_);
+  for (unsigned worker = 0; one != nullptr && worker < captures_.size(); ++worker) {
+    host_.on_worker(worker, [&] { one->group->view(worker).remove_capture(*captures_[worker]); });
+  }
+  captures_.clear();
 }
 
-void Connection::drain_capture() {
+void Connection::drain_captures() {
+  for (const auto& capture : captures_)
+    drain(*capture);
+  out_ += writer_->bytes();
+  writer_->bytes().clear();
+}
+
+void Connection::drain(Capture& capture) {
   CapturedFrame frame;
   std::vector<std::byte> data;
   const SwitchHost::Switch* one = host_.find(capture_switch_);
-  while (out_.size() + writer_->bytes().size() < kMaxWaitingBytes && capture_->take(frame, data)) {
+  while (out_.size() + writer_->bytes().size() < kMaxWaitingBytes && capture.take(frame, data)) {
     if (!writer_->knows(frame.port)) {
       const SwitchHost::Port* port = one == nullptr ? nullptr : one->find(frame.port);
       writer_->add_interface(
           frame.port,
           port == nullptr ? fmt::format("port {}", frame.port) : port->config.settings.name,
-          capture_->filter().snap_bytes);
+          capture.filter().snap_bytes);
     }
-    const uint64_t missed = capture_->missed();
+    uint64_t missed = 0;
+    for (const auto& one_worker : captures_)
+      missed += one_worker->missed();
     writer_->add_frame(frame, data, missed - missed_);
     missed_ = missed;
   }
-  out_ += writer_->bytes();
-  writer_->bytes().clear();
 }
 
 void Connection::advance(uint64_t now_ns) {
   if (now_ns < due_ns_) return;
-  if (capture_) {
-    drain_capture();
+  if (!captures_.empty()) {
+    drain_captures();
     due_ns_ = now_ns + kCaptureNs;
   } else {
     if (out_.size() < kMaxWaitingBytes) out_ += commands_.watch().dump() + "\n";

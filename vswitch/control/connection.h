@@ -4,6 +4,7 @@
 
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "io/unique_fd.h"
 #include "vswitch/control/commands.h"
@@ -37,7 +38,8 @@ class Connection {
   void run_line(const std::string& line);
   void start_capture(const CaptureRequest& request, Answer& answer);
   void stop_capture();
-  void drain_capture();
+  void drain(Capture& capture);
+  void drain_captures();
   void answer_http(const std::string& line);
 
   UniqueFd fd_;
@@ -49,7 +51,7 @@ class Connection {
   uint64_t due_ns_ = UINT64_MAX;
   uint64_t watch_ns_ = 0;
   std::string capture_switch_;
-  std::unique_ptr<Capture> capture_;
+  std::vector<std::unique_ptr<Capture>> captures_;  // one for each worker
   std::unique_ptr<PcapngWriter> writer_;
   uint64_t missed_ = 0;
 };

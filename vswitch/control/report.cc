@@ -40,20 +40,22 @@ template <class Visit>
 void each_port(const SwitchHost& host, Visit&& visit) {
   for (const auto& one : host.switches()) {
     for (const auto& port : one->ports)
-      visit(*one, *port, *one->bridge->counters(port->id));
+      visit(*one, *port);
   }
 }
 
 }  // namespace
 
-Json counters_to_json(const PortCounters& counters) {
+Json counters_to_json(const SwitchGroup& group, PortId port) {
+  PortCounters counters;
+  group.add_counters(port, counters);
   Json json = Json::object();
   for (const Column& column : kColumns)
     json[column.name] = (counters.*column.counter).get();
   Json drops = Json::object();
   for (size_t i = 1; i < counters.drops.size(); ++i) {
     const auto reason = static_cast<DropReason>(i);
-    if (const uint64_t count = counters.dropped(reason); count != 0)
+    if (const uint64_t count = counters.drops[i].get(); count != 0)
       drops[std::string(name_of(reason))] = count;
   }
   json["drops"] = drops;
@@ -62,12 +64,15 @@ Json counters_to_json(const PortCounters& counters) {
 
 void RateMeter::sample(const SwitchHost& host, uint64_t now_ns) {
   std::map<const PortCounters*, Pair> next;
-  each_port(host, [&](const auto&, const auto&, const PortCounters& counters) {
+  each_port(host, [&](const auto& one, const auto& port) {
+    PortCounters counters;
+    one.group->add_counters(port.id, counters);
+    const PortCounters* const key = one.group->home_of(port.id).counters(port.id);
     Pair pair;
     pair.last = {counters.rx_frames.get(), counters.rx_bytes.get(), counters.tx_frames.get(),
                  counters.tx_bytes.get(), counters.all_dropped()};
     pair.last_ns = now_ns;
-    const auto before = ports_.find(&counters);
+    const auto before = ports_.find(key);
     if (before != ports_.end() && before->second.last.rx_frames <= pair.last.rx_frames) {
       const Reading& old = before->second.last;
       pair.difference = {pair.last.rx_frames - old.rx_frames, pair.last.rx_bytes - old.rx_bytes,
@@ -75,13 +80,13 @@ void RateMeter::sample(const SwitchHost& host, uint64_t now_ns) {
                          pair.last.drops - old.drops};
       pair.difference_ns = now_ns - before->second.last_ns;
     }
-    next.emplace(&counters, pair);
+    next.emplace(key, pair);
   });
   ports_ = std::move(next);
 }
 
-Json RateMeter::rates(const VirtualSwitch& bridge, PortId port) const {
-  const auto found = ports_.find(bridge.counters(port));
+Json RateMeter::rates(const SwitchGroup& group, PortId port) const {
+  const auto found = ports_.find(group.home_of(port).counters(port));
   if (found == ports_.end() || found->second.difference_ns == 0) return nullptr;
   const auto& [last, last_ns, difference, difference_ns] = found->second;
   const auto each_second = [time_ns = difference_ns](uint64_t count) {
@@ -101,13 +106,17 @@ std::string to_open_metrics(const SwitchHost& host) {
   };
   for (const Column& column : kColumns) {
     family(fmt::format("port_{}", column.name), "counter", column.help);
-    each_port(host, [&](const auto& one, const auto& port, const PortCounters& counters) {
+    each_port(host, [&](const auto& one, const auto& port) {
+      PortCounters counters;
+      one.group->add_counters(port.id, counters);
       text += fmt::format("viridian_port_{}_total{{{}}} {}\n", column.name, labels_of(one, port),
                           (counters.*column.counter).get());
     });
   }
   family("port_drops", "counter", "Frames that were dropped, by reason");
-  each_port(host, [&](const auto& one, const auto& port, const PortCounters& counters) {
+  each_port(host, [&](const auto& one, const auto& port) {
+    PortCounters counters;
+    one.group->add_counters(port.id, counters);
     for (size_t i = 1; i < counters.drops.size(); ++i) {
       text +=
           fmt::format("viridian_port_drops_total{{{},reason=\"{}\"}} {}\n", labels_of(one, port),

@@ -9,14 +9,14 @@
 
 namespace viridian::vswitch {
 
-// All counters of a port; of the drops, those that are not zero.
-Json counters_to_json(const PortCounters& counters);
+// All counters of a port, summed over the workers; of the drops, those that are not zero.
+Json counters_to_json(const SwitchGroup& group, PortId port);
 
 // Rates of all ports between two samples. Nothing for a port that was not there at both.
 class RateMeter {
  public:
   void sample(const SwitchHost& host, uint64_t now_ns);
-  Json rates(const VirtualSwitch& bridge, PortId port) const;  // null if there are none
+  Json rates(const SwitchGroup& group, PortId port) const;  // null if there are none
 
  private:
   struct Reading {
@@ -28,7 +28,7 @@ class RateMeter {
     Reading difference;
     uint64_t difference_ns = 0;
   };
-  std::map<const PortCounters*, Pair> ports_;
+  std::map<const PortCounters*, Pair> ports_;  // by what its own worker counts
 };
 
 // OpenMetrics 1.0 text, as Prometheus reads it.

@@ -67,16 +67,21 @@ const SwitchHost::Port* SwitchHost::Switch::find(PortId id) const {
 }
 
 SwitchHost::SwitchHost(io::ReactorThread& worker, rte_mempool* pool)
-    : worker_(worker), pool_(pool) {
-  worker_.call([this] { registration_.emplace(); });
+    : SwitchHost(std::vector<io::ReactorThread*>{&worker}, pool) {}
+
+SwitchHost::SwitchHost(std::vector<io::ReactorThread*> workers, rte_mempool* pool)
+    : workers_(std::move(workers)), pool_(pool) {
+  for (unsigned i = 0; i < workers_.size(); ++i)
+    on_worker(i, [&] { registrations_[i].emplace(); });
 }
 
 SwitchHost::~SwitchHost() {
   Plan plan;
   plan_removals({}, plan);
-  worker_.call([&] { (void)carry_out(plan); });
+  (void)at_once(plan);
   forget(plan);
-  worker_.call([this] { registration_.reset(); });
+  for (unsigned i = 0; i < workers_.size(); ++i)
+    on_worker(i, [&] { registrations_[i].reset(); });
 }
 
 SwitchHost::Switch* SwitchHost::find(std::string_view name) {
@@ -148,7 +153,9 @@ Result<void> SwitchHost::plan_port(Switch& at, const PortConfig& wanted, Plan& p
   const auto same = std::find_if(at.ports.begin(), at.ports.end(), [&](const auto& port) {
     return port->config.settings.name == wanted.settings.name;
   });
-  if (same != at.ports.end() && (*same)->config.device.same_as(wanted.device)) {
+  const bool stays = same != at.ports.end() && (*same)->config.device.same_as(wanted.device);
+  VIRIDIAN_TRY(check_worker(wanted, stays ? same->get() : nullptr, label));
+  if (stays) {
     const std::string names = differences(to_json((*same)->config), to_json(wanted));
     if (names.empty()) return {};
     plan.changes.push_back({&at, same->get(), &wanted});
@@ -164,6 +171,39 @@ Result<void> SwitchHost::plan_port(Switch& at, const PortConfig& wanted, Plan& p
   plan.additions.push_back({&at, std::move(port)});
   plan.lines.push_back(fmt::format("{}: added", label));
   return {};
+}
+
+// `there`: the port as it is, or null.
+Result<void> SwitchHost::check_worker(const PortConfig& wanted, const Port* there,
+                                      std::string_view label) {
+  if (!wanted.worker) return {};
+  if (*wanted.worker >= workers_.size()) {
+    return fail(ErrorKind::kInvalidArgument, "{}: worker: is {}; there are {}, from 0 on", label,
+                *wanted.worker, workers_.size());
+  }
+  if (there != nullptr && *wanted.worker != there->worker) {
+    return fail(ErrorKind::kInvalidArgument,
+                "{}: worker: stays {} while the port is there; remove it first", label,
+                there->worker);
+  }
+  return {};
+}
+
+// The worker with the fewest ports, when those that go are gone.
+unsigned SwitchHost::least_loaded(const Plan& plan) const {
+  std::array<int, kMaxWorkers> ports{};
+  for (const auto& one : switches_) {
+    for (const auto& port : one->ports)
+      ++ports[port->worker];
+  }
+  for (const Plan::Removal& removal : plan.removals)
+    --ports[removal.port->worker];
+  for (const Plan::Addition& addition : plan.additions) {
+    if (addition.port->device != nullptr || addition.heir_of != nullptr)
+      ++ports[addition.port->worker];
+  }
+  const auto end = ports.begin() + static_cast<ptrdiff_t>(workers_.size());
+  return static_cast<unsigned>(std::min_element(ports.begin(), end) - ports.begin());
 }
 
 void SwitchHost::plan_removals(const HostConfig& wanted, Plan& plan) {
@@ -192,21 +232,29 @@ void SwitchHost::plan_removals(const HostConfig& wanted, Plan& plan) {
 // Before anything is changed. A device that moves from one port to another is not opened again.
 Result<void> SwitchHost::open_devices(Plan& plan) {
   for (auto& one : plan.new_switches) {
-    one->bridge = std::make_unique<VirtualSwitch>(one->settings, pool_);
-    auto timer = io::TimerSource::create(
-        worker_.reactor(), [](void*) noexcept {}, nullptr);
-    if (!timer) return Unexpected(timer.error());
-    one->timer = std::move(*timer);
+    std::vector<SwitchGroup::Place> places;
+    for (io::ReactorThread* worker : workers_)
+      places.push_back({&worker->reactor(), pool_});
+    auto made = SwitchGroup::create(
+        one->settings, places,
+        [this](unsigned worker, const std::function<void()>& body) { reach(worker, body); });
+    if (!made) return Unexpected(made.error());
+    one->group = std::move(*made);
   }
   for (Plan::Addition& addition : plan.additions) {
-    const DeviceConfig& device = addition.port->config.device;
+    Port& port = *addition.port;
+    const DeviceConfig& device = port.config.device;
+    const std::string label =
+        fmt::format("port {}/{}", addition.at->settings.name, port.config.settings.name);
     const auto heritage =
         std::find_if(plan.removals.begin(), plan.removals.end(), [&](const Plan::Removal& removal) {
           return removal.port->own && removal.port->config.device.same_as(device) &&
                  removal.port->config.device.mtu == device.mtu;
         });
     if (heritage != plan.removals.end()) {
+      VIRIDIAN_TRY(check_worker(port.config, heritage->port, label));
       addition.heir_of = heritage->port;
+      port.worker = heritage->port->worker;
       continue;
     }
     const bool turns =
@@ -222,30 +270,48 @@ Result<void> SwitchHost::open_devices(Plan& plan) {
                   addition.at->settings.name, addition.port->config.settings.name, device.name);
     }
     closer_.wait_for(device);
-    auto opened = open_device(worker_.reactor(), pool_, device);
-    if (!opened) {
-      return with_context(fmt::format("port {}/{}", addition.at->settings.name,
-                                      addition.port->config.settings.name),
-                          std::move(opened).error());
-    }
-    addition.port->own = std::move(*opened);
-    addition.port->device = addition.port->own.get();
+    port.worker = port.config.worker ? *port.config.worker : least_loaded(plan);
+    auto opened = open_device(workers_[port.worker]->reactor(), pool_, device);
+    if (!opened) return with_context(label, std::move(opened).error());
+    port.own = std::move(*opened);
+    port.device = port.own.get();
   }
   return {};
 }
 
-// On the worker's thread. All was checked before, so what fails here is a device's MTU.
+// How a group reaches a worker.
+void SwitchHost::reach(unsigned worker, const std::function<void()>& body) {
+  if (inside_) return body();
+  on_worker(worker, [&] { body(); });
+}
+
+// With one worker all of it happens between two bursts. With several each of them has its own.
+Result<void> SwitchHost::at_once(Plan& plan) {
+  if (workers_.size() > 1) return carry_out(plan);
+  Result<void> done;
+  on_worker(0, [&] {
+    inside_ = true;
+    done = carry_out(plan);
+    inside_ = false;
+  });
+  return done;
+}
+
+// All was checked before, so what fails here is a device's MTU.
 Result<void> SwitchHost::carry_out(Plan& plan) {
   for (const Plan::Change& change : plan.changes) {
     if (change.port->config.device.mtu == change.wanted->device.mtu) continue;
-    VIRIDIAN_TRY(set_device_mtu(*change.port->device, change.wanted->device));
+    Result<void> done;
+    reach(change.port->worker,
+          [&] { done = set_device_mtu(*change.port->device, change.wanted->device); });
+    VIRIDIAN_TRY(done);
     change.port->config.device.mtu = change.wanted->device.mtu;
   }
   for (const Plan::Removal& removal : plan.removals)
-    removal.at->bridge->remove_port(removal.port->id);
+    removal.at->group->remove_port(removal.port->id);
   for (const Plan::Resettled& one : plan.resettled) {
-    one.at->bridge->set_kind(one.settings.kind);
-    one.at->bridge->set_max_age_s(one.settings.mac_age_s);
+    one.at->group->set_kind(one.settings.kind);
+    one.at->group->set_max_age_s(one.settings.mac_age_s);
     one.at->settings = one.settings;
   }
   for (const auto& one : switches_) {
@@ -253,32 +319,26 @@ Result<void> SwitchHost::carry_out(Plan& plan) {
     for (const Plan::Change& change : plan.changes) {
       if (change.at == one.get()) together.push_back({change.port->id, &change.wanted->settings});
     }
-    VIRIDIAN_TRY(one->bridge->change_ports(together));
+    if (!together.empty()) VIRIDIAN_TRY(one->group->change_ports(together));
   }
   for (const Plan::Change& change : plan.changes)
     change.port->config = *change.wanted;
-  for (const auto& one : plan.new_switches) {
-    one->timer->start();
-    one->bridge->use_timer(one->timer.get());
-    worker_.reactor().attach(*one->bridge);
-  }
+  for (const auto& one : plan.new_switches)
+    one->group->start();
   for (Plan::Addition& addition : plan.additions) {
     Port& port = *addition.port;
     if (addition.heir_of != nullptr) {
       port.own = std::move(addition.heir_of->own);
       port.device = port.own.get();
     }
-    const auto id = addition.at->bridge->add_port(*port.device, port.config.settings);
+    const auto id = addition.at->group->add_port(port.worker, *port.device, port.config.settings);
     if (!id) return Unexpected(id.error());
     port.id = *id;
   }
-  for (Switch* one : plan.old_switches) {
-    worker_.reactor().detach(*one->bridge);
-    one->timer->stop();
-    worker_.reactor().run_until([&] { return one->timer->stopped(); });
-  }
+  for (Switch* one : plan.old_switches)
+    one->group->stop();
   for (const Plan::Removal& removal : plan.removals) {
-    if (removal.port->own) removal.port->own->close();
+    if (removal.port->own) reach(removal.port->worker, [&] { removal.port->own->close(); });
   }
   return {};
 }
@@ -310,9 +370,7 @@ Result<std::vector<std::string>> SwitchHost::apply(const HostConfig& config, boo
     VIRIDIAN_TRY(plan_switch(one, plan));
   if (only_tell || plan.lines.empty()) return plan.lines;
   VIRIDIAN_TRY(open_devices(plan));
-  Result<void> done;
-  worker_.call([&] { done = carry_out(plan); });
-  if (!done) return Unexpected(done.error());
+  if (auto done = at_once(plan); !done) return Unexpected(done.error());
   forget(plan);
   return plan.lines;
 }
@@ -327,8 +385,7 @@ Result<void> SwitchHost::add_guest(const std::string& switch_name, SwitchPort& p
     if (auto made = apply(wanted); !made) return Unexpected(made.error());
   }
   Switch& at = *find(switch_name);
-  Result<PortId> id = kNoPort;
-  worker_.call([&] { id = at.bridge->add_port(port, settings); });
+  const Result<PortId> id = at.group->add_port(0, port, settings);
   if (!id) return Unexpected(id.error());
   auto added = std::make_unique<Port>();
   added->config.settings = settings;
@@ -343,7 +400,7 @@ void SwitchHost::remove_guest(const std::string& switch_name, const std::string&
   Switch* at = find(switch_name);
   const Port* port = at == nullptr ? nullptr : at->find(port_name);
   if (port == nullptr || port->config.device.kind != DeviceKind::kGuest) return;
-  worker_.call([&] { at->bridge->remove_port(port->id); });
+  at->group->remove_port(port->id);
   std::erase_if(at->ports, [&](const auto& one) { return one.get() == port; });
 }
 

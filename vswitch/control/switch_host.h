@@ -2,10 +2,10 @@
 // flow.
 //
 // One thread at a time calls, inside alone() if there are several; what touches a switch goes to
-// the worker's thread and happens between two bursts, so no port but the one that goes loses a
-// frame. What takes long (making and closing interfaces) happens on the caller's thread. Guests'
-// ports are made by others and join the switches here; they obey the configuration but do not come
-// and go with it.
+// the workers' threads and happens between two bursts, so no port but the one that goes loses a
+// frame. Each switch has all of the workers, and each port one of them (switch_group.h). What takes
+// long (making and closing interfaces) happens on the caller's thread. Guests' ports are made by
+// others and join the switches here; they obey the configuration but do not come and go with it.
 #pragma once
 
 #include <memory>
@@ -17,7 +17,7 @@
 #include "io/reactor_thread.h"
 #include "vswitch/control/config.h"
 #include "vswitch/control/device_closer.h"
-#include "vswitch/virtual_switch.h"
+#include "vswitch/switch_group.h"
 
 namespace viridian::vswitch {
 
@@ -28,11 +28,11 @@ class SwitchHost {
     std::unique_ptr<SwitchPort> own;  // null: a guest's
     SwitchPort* device = nullptr;
     PortId id = kNoPort;
+    unsigned worker = 0;
   };
   struct Switch {
     SwitchSettings settings;
-    std::unique_ptr<VirtualSwitch> bridge;
-    std::unique_ptr<io::TimerSource> timer;
+    std::unique_ptr<SwitchGroup> group;
     std::vector<std::unique_ptr<Port>> ports;
 
     const Port* find(std::string_view name) const;
@@ -41,6 +41,8 @@ class SwitchHost {
 
   // `pool` is for all frames; both outlive the host. Guests' ports leave before its end.
   SwitchHost(io::ReactorThread& worker, rte_mempool* pool);
+  // At most kMaxWorkers.
+  SwitchHost(std::vector<io::ReactorThread*> workers, rte_mempool* pool);
   ~SwitchHost();
   SwitchHost(const SwitchHost&) = delete;
   SwitchHost& operator=(const SwitchHost&) = delete;
@@ -51,7 +53,8 @@ class SwitchHost {
 
   HostConfig config() const;
 
-  // A guest's port, made and destroyed by the caller. The switch is made if it is not there.
+  // A guest's port, made and destroyed by the caller, on the first worker's thread. The switch is
+  // made if it is not there.
   Result<void> add_guest(const std::string& switch_name, SwitchPort& port,
                          const PortSettings& settings);
   void remove_guest(const std::string& switch_name, const std::string& port_name);
@@ -66,11 +69,12 @@ class SwitchHost {
     body();
   }
 
-  // Runs `body` on the worker's thread, between two bursts, and waits for it.
+  // Runs `body` on a worker's thread, between two bursts, and waits for it.
   template <class Body>
-  void on_worker(Body&& body) {
-    worker_.call(std::forward<Body>(body));
+  void on_worker(unsigned worker, Body&& body) {
+    workers_[worker]->call(std::forward<Body>(body));
   }
+  unsigned worker_count() const { return static_cast<unsigned>(workers_.size()); }
 
  private:
   struct Plan;
@@ -79,14 +83,19 @@ class SwitchHost {
   Result<void> plan_switch(const SwitchConfig& wanted, Plan& plan);
   Result<void> plan_port(Switch& at, const PortConfig& wanted, Plan& plan);
   void plan_removals(const HostConfig& wanted, Plan& plan);
+  Result<void> check_worker(const PortConfig& wanted, const Port* there, std::string_view label);
+  unsigned least_loaded(const Plan& plan) const;
   Result<void> open_devices(Plan& plan);
+  void reach(unsigned worker, const std::function<void()>& body);
+  Result<void> at_once(Plan& plan);
   Result<void> carry_out(Plan& plan);
   void forget(Plan& plan);
 
   std::mutex mutex_;
-  io::ReactorThread& worker_;
+  std::vector<io::ReactorThread*> workers_;
+  bool inside_ = false;  // all of this happens on the only worker's thread just now
   rte_mempool* pool_;
-  std::optional<DpdkThread> registration_;  // of the worker
+  std::array<std::optional<DpdkThread>, kMaxWorkers> registrations_;  // of the workers
   std::vector<std::unique_ptr<Switch>> switches_;
   DeviceCloser closer_;
 };

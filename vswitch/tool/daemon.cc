@@ -47,9 +47,15 @@ Result<void> run_daemon(const DaemonOptions& options) {
   VIRIDIAN_TRY(start_dpdk(options.dpdk));
   auto pool = make_frame_pool("vswitch", options.frames);
   if (!pool) return with_context("--frames, --memory", std::move(pool).error());
-  auto worker = io::ReactorThread::start("vswitch");
-  if (!worker) return Unexpected(worker.error());
-  SwitchHost host(**worker, pool->get());
+  std::vector<std::unique_ptr<io::ReactorThread>> threads;
+  std::vector<io::ReactorThread*> workers;
+  for (uint32_t i = 0; i < options.workers; ++i) {
+    auto thread = io::ReactorThread::start("vswitch");
+    if (!thread) return Unexpected(thread.error());
+    threads.push_back(std::move(*thread));
+    workers.push_back(threads.back().get());
+  }
+  SwitchHost host(workers, pool->get());
   auto server = ControlServer::create(host, options.socket);
   if (!server) return Unexpected(server.error());
   if (auto applied = host.apply(config); !applied)

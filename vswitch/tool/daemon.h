@@ -11,6 +11,7 @@ struct DaemonOptions {
   std::string config;  // a file; empty: no switches yet
   std::string socket;
   uint32_t frames = 8192;  // of the one pool
+  uint32_t workers = 1;    // threads that share the ports
   DpdkOptions dpdk = {.telemetry = true};
 };
 

@@ -4,6 +4,7 @@
 #include <cstdlib>
 #include <functional>
 
+#include "vswitch/limits.h"
 #include "vswitch/tool/daemon.h"
 #include "vswitch/tool/requests.h"
 
@@ -51,6 +52,9 @@ class CommandLine {
     run->fallthrough();
     run->add_option("-c,--config", daemon_.config, "what switches and ports there are, as JSON");
     run->add_option("--frames", daemon_.frames, "frames that all ports share")
+        ->capture_default_str();
+    run->add_option("--workers", daemon_.workers, "threads that share the ports of each switch")
+        ->check(CLI::Range(1U, kMaxWorkers))
         ->capture_default_str();
     run->add_option("--memory", daemon_.dpdk.memory_mib, "MiB for frames and tables")
         ->capture_default_str();

@@ -47,15 +47,16 @@ std::string switches_table(const Json& shown) {
   for (const Json& one : shown["switches"]) {
     text += fmt::format("switch {} ({}), {} addresses\n", one.value("name", ""),
                         one.value("kind", ""), one["macs"].dump());
-    text += fmt::format("  {:<16} {:<10} {:<7} {:<9} {:<20} {:>12} {:>12} {:>10}\n", "port", "type",
-                        "role", "state", "vlan", "rx frames", "tx frames", "drops");
+    text +=
+        fmt::format("  {:<16} {:<10} {:<7} {:>6} {:<9} {:<20} {:>12} {:>12} {:>10}\n", "port",
+                    "type", "role", "worker", "state", "vlan", "rx frames", "tx frames", "drops");
     for (const Json& port : one["ports"]) {
       uint64_t drops = 0;
       for (const auto& [reason, count] : port["counters"]["drops"].items())
         drops += count.get<uint64_t>();
       text += fmt::format(
-          "  {:<16} {:<10} {:<7} {:<9} {:<20} {:>12} {:>12} {:>10}\n", port.value("name", ""),
-          port.value("type", ""), port.value("role", "guest"),
+          "  {:<16} {:<10} {:<7} {:>6} {:<9} {:<20} {:>12} {:>12} {:>10}\n", port.value("name", ""),
+          port.value("type", ""), port.value("role", "guest"), port["worker"].dump(),
           port["connected"] == true ? "connected" : "apart", vlan_of(port),
           port["counters"]["rx_frames"].dump(), port["counters"]["tx_frames"].dump(), drops);
     }

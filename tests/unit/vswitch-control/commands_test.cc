@@ -131,10 +131,10 @@ TEST_F(CommandsTest, RatesAreOfTheTimeBetweenTwoSamples) {
   fakes::FakePort guest(pool_);
   ASSERT_TRUE(host_->add_guest("lan", guest, {.name = "nic0"}));
   commands_.sample(0);
-  host_->on_worker([&] {
+  host_->on_worker(0, [&] {
     for (int i = 0; i < 10; ++i)
       guest.bring(fakes::ethernet({{2, 0, 0, 0, 0, 1}}, {{2, 0, 0, 0, 0, 2}}));
-    host_->find("lan")->bridge->turn(1);
+    host_->find("lan")->group->view(0).turn(1);
   });
   commands_.sample(500'000'000);
   const Json port = commands_.watch()["ports"][0];

@@ -121,7 +121,7 @@ TEST_F(ServerTest, CaptureGoesOnAsPcapngAndEndsWithItsClient) {
     const UniqueFd fd = connect();
     send(fd, "{'command':'capture','switch':'lan','port':'nic0','dropped':true}\n");
     EXPECT_NE(read(fd, "Viridian vswitch").find("\"ok\":true"), std::string::npos);
-    host_->on_worker([&] {
+    host_->on_worker(0, [&] {
       guest.bring(fakes::ethernet({{2, 0, 0, 0, 0, 1}}, {{3, 0, 0, 0, 0, 2}}));
     });
     const std::string text = read(fd, "dropped: bad-source");
@@ -129,7 +129,7 @@ TEST_F(ServerTest, CaptureGoesOnAsPcapngAndEndsWithItsClient) {
   }
   bool captured = true;
   while (captured)
-    host_->on_worker([&] { captured = host_->find("lan")->bridge->port(2)->captured; });
+    host_->on_worker(0, [&] { captured = host_->find("lan")->group->view(0).port(2)->captured; });
   host_->alone([&] { host_->remove_guest("lan", "nic0"); });
 }
 

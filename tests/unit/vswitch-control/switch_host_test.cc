@@ -32,11 +32,11 @@ TEST_F(SwitchHostTest, OnlyDifferencesAreApplied) {
   const std::string two = lan(port("a", "net_ring_a") + "," + port("b", "net_ring_b"));
   EXPECT_EQ(apply(two), (Lines{"switch lan: added", "port lan/a: added", "port lan/b: added"}));
   EXPECT_EQ(apply(two), Lines{});
-  const VirtualSwitch* bridge = host_->find("lan")->bridge.get();
+  const VirtualSwitch* bridge = &host_->find("lan")->group->view(0);
   EXPECT_EQ(apply(lan(port("a", "net_ring_a", ",'dhcp_guard':true") + "," + port("b", "net_ring_b"),
                       ",'kind':'internal'")),
             (Lines{"switch lan: changed kind", "port lan/a: changed dhcp_guard"}));
-  EXPECT_EQ(host_->find("lan")->bridge.get(), bridge);
+  EXPECT_EQ(&host_->find("lan")->group->view(0), bridge);
   EXPECT_EQ(bridge->kind(), SwitchKind::kInternal);
   EXPECT_TRUE(bridge->port(0)->settings.dhcp_guard);
   EXPECT_EQ(apply("{'switches':[]}"),

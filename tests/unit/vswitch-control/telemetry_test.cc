@@ -91,10 +91,10 @@ TEST_F(TelemetryTest, SwitchesAndPortsAreNamed) {
 TEST_F(TelemetryTest, PortHasItsCountersAndReasonsOfDrops) {
   fakes::FakePort guest(pool_);
   ASSERT_TRUE(host_->add_guest("lan", guest, {.name = "x/nic0"}));
-  host_->on_worker([&] {
+  host_->on_worker(0, [&] {
     for (int i = 0; i < 10; ++i)
       guest.bring(fakes::ethernet({{2, 0, 0, 0, 0, 1}}, {{2, 0, 0, 0, 0, 2}}));
-    host_->find("lan")->bridge->turn(1);
+    host_->find("lan")->group->view(0).turn(1);
   });
   const Json port = client_.ask("/viridian/port,lan/x/nic0");
   EXPECT_EQ(port["name"], "x/nic0");

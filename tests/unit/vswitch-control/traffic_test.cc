@@ -49,9 +49,9 @@ TEST_F(TrafficTest, NobodyElseLosesAFrame) {
   Talker listener(pool_);
   ASSERT_TRUE(host_->add_guest("lan", talker, {.name = "talker", .storm_limit = 0}));
   ASSERT_TRUE(host_->add_guest("lan", listener, {.name = "listener", .mac = {{2, 0, 0, 0, 0, 2}}}));
-  const PortCounters& of_talker = *host_->find("lan")->bridge->counters(0);
+  const PortCounters& of_talker = *host_->find("lan")->group->view(0).counters(0);
   talker.talks = true;
-  host_->on_worker([] {});  // wakes it
+  host_->on_worker(0, [] {});  // wakes it
   const std::string port =
       "{'command':'add_port','switch':'lan','port':{'name':'p','type':"
       "'ethdev','device':'net_ring_p','vlan':{'mode':'access','vlan':5}}}";
@@ -67,7 +67,7 @@ TEST_F(TrafficTest, NobodyElseLosesAFrame) {
     result("{'command':'remove_port','switch':'lan','port':'p'}");
   }
   talker.talks = false;
-  host_->on_worker([] {});
+  host_->on_worker(0, [] {});
   EXPECT_GT(talker.brought.load(), 0U);
   EXPECT_EQ(listener.heard.load(), talker.brought.load());
   EXPECT_EQ(of_talker.all_dropped(), 0U);
@@ -78,11 +78,11 @@ TEST_F(TrafficTest, NobodyElseLosesAFrame) {
 TEST_F(TrafficTest, CapturesComeAndGoAndAreRead) {
   Talker talker(pool_);
   ASSERT_TRUE(host_->add_guest("lan", talker, {.name = "talker"}));
-  VirtualSwitch& bridge = *host_->find("lan")->bridge;
+  VirtualSwitch& bridge = host_->find("lan")->group->view(0);
   talker.talks = true;
   for (int i = 0; i < 20; ++i) {
     Capture capture({.dropped = true}, 1 << 16);
-    host_->on_worker([&] { ASSERT_TRUE(bridge.add_capture(capture)); });
+    host_->on_worker(0, [&] { ASSERT_TRUE(bridge.add_capture(capture)); });
     CapturedFrame frame;
     std::vector<std::byte> bytes;
     for (int seen = 0; seen < 1000;) {
@@ -90,7 +90,7 @@ TEST_F(TrafficTest, CapturesComeAndGoAndAreRead) {
       ++seen;
       ASSERT_EQ(bytes.size(), 60U);
     }
-    host_->on_worker([&] { bridge.remove_capture(capture); });
+    host_->on_worker(0, [&] { bridge.remove_capture(capture); });
   }
   talker.talks = false;
   host_->remove_guest("lan", "talker");

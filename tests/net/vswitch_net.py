@@ -36,7 +36,7 @@ def run(*words, check=True, **more):
 class Net:
     """The running switch and both ends."""
 
-    def __init__(self, binary, folder):
+    def __init__(self, binary, folder, workers):
         self.binary, self.folder = binary, folder
         self.socket = folder / "socket"
         config = folder / "lan.json"
@@ -50,7 +50,8 @@ class Net:
         run("ip", "-n", FAR, "addr", "add", f"{FAR_IP}/24", "dev", "far0")
         self.env = {**os.environ, "RUNTIME_DIRECTORY": str(folder)}  # of DPDK's telemetry
         self.daemon = subprocess.Popen(
-            [str(binary), "run", "--config", str(config), "--socket", str(self.socket)],
+            [str(binary), "run", "--config", str(config), "--socket", str(self.socket),
+             "--workers", str(workers)],
             stdout=subprocess.PIPE, text=True, env=self.env)
         line = self.daemon.stdout.readline()
         assert line == f"vswitch: serving {self.socket}\n", line
@@ -133,8 +134,7 @@ def live_changes_take_effect(net):
     assert net.vswitch("apply", net.folder / "lan.json").stdout == "nothing to change\n"
 
 
-def ports_come_and_go_without_loss(net):
-    count = 1500
+def ports_come_and_go_without_loss(net, count=1500):
     pinging = subprocess.Popen(["ping", "-n", "-q", "-i", "0.002", "-c", str(count), FAR_IP],
                                stdout=subprocess.PIPE, text=True)
     changes = 0
@@ -152,6 +152,15 @@ def ports_come_and_go_without_loss(net):
     assert f"{count} received" in text, f"{text}{drops}"
     assert changes >= 10
     print(f"{changes} changes, {count} of {count} pings answered")
+
+
+def two_workers_share_a_switch(net):
+    assert net.port("host")["worker"] != net.port("up")["worker"]
+    ports_come_and_go_without_loss(net, 700)
+    assert net.port("up")["macs"] >= 1 and net.port("host")["macs"] >= 1
+    explained = net.vswitch("explain", "lan", "up", "--source", "02:00:00:00:00:01",
+                            "--destination", "ff:ff:ff:ff:ff:ff").stdout
+    assert "flooded in VLAN 0: host" in explained, explained
 
 
 def tcp_keeps_its_offloads(net):
@@ -439,7 +448,7 @@ def idle_switch_sleeps(net):
 
 
 CASES = [frames_pass_from_host_to_namespace, capture_opens_in_tcpdump, live_changes_take_effect,
-         ports_come_and_go_without_loss, tcp_keeps_its_offloads,
+         ports_come_and_go_without_loss, two_workers_share_a_switch, tcp_keeps_its_offloads,
          every_mix_of_offloads_carries_tcp, memif_joins_two_processes,
          joined_segments_can_be_cut_again,
          af_xdp_device_carries_frames, host_sees_a_pulled_cable, wrong_input_is_one_line,
@@ -463,7 +472,7 @@ def main():
         return subprocess.run(["unshare", "--net", sys.executable, *sys.argv, "inside"]).returncode
     with tempfile.TemporaryDirectory() as folder:
         try:
-            net = Net(binary, pathlib.Path(folder))
+            net = Net(binary, pathlib.Path(folder), 2 if case == two_workers_share_a_switch else 1)
             try:
                 case(net)
             finally:

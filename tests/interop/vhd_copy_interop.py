@@ -176,6 +176,55 @@ def case_footer_is_added_and_cut_off_in_place(work):
     expect(work.json("azure", "validate", image)["valid"], "rounded up in place")
 
 
+SHARING = """
+set -e
+mount -o loop "$1" "$2" || exit 77
+used() {{ sync -f "$2"; df --output=used -k "$2" | tail -n 1; }}
+cp "$3" "$2/a.raw"
+used "$@"
+{tool} convert --to fixed "$2/a.raw" "$2/b.vhd" > /dev/null
+{tool} convert --to raw "$2/b.vhd" "$2/c.raw" > /dev/null
+used "$@"
+cmp "$3" "$2/c.raw"
+{tool} check "$2/b.vhd" > /dev/null
+cp --reflink=never "$2/b.vhd" "$2/d.vhd"
+used "$@"
+"""
+
+
+def shares_bytes_on(work, kind):
+    """Raw to fixed and back, each time beside the source, takes no space on such a file system."""
+    need(f"mkfs.{kind}", "unshare")
+    if os.geteuid() != 0 or f"\t{kind}\n" not in pathlib.Path("/proc/filesystems").read_text():
+        print(f"missing: root, or {kind} in this kernel")
+        sys.exit(SKIP)
+    disk, folder, full = work.path("disk"), work.path("mounted"), work.path("full.img")
+    full.write_bytes(random.Random(4).randbytes(SIZE))
+    with open(disk, "wb") as file:
+        file.truncate(512 * MIB)
+    run(f"mkfs.{kind}", "-q", disk)
+    folder.mkdir()
+    done = subprocess.run(["unshare", "--mount", "sh", "-c", SHARING.format(tool=work.tool), "sh",
+                           disk, folder, full], capture_output=True, text=True, timeout=120)
+    if done.returncode == SKIP:
+        print(f"missing: a loop device to mount {kind} from: {done.stderr}")
+        sys.exit(SKIP)
+    expect(done.returncode == 0, done.stdout + done.stderr)
+    before, shared, copied = map(int, done.stdout.split())
+    print(f"{before} KiB, {shared - before} more for two converted disks, "
+          f"{copied - shared} for a copy")
+    expect(shared - before < 2048, "the converted disks have the source's bytes")
+    expect(copied - shared > SIZE // 1024 // 2, "a copy has its own")
+
+
+def case_raw_and_fixed_share_bytes_on_btrfs(work):
+    shares_bytes_on(work, "btrfs")
+
+
+def case_raw_and_fixed_share_bytes_on_xfs(work):
+    shares_bytes_on(work, "xfs")
+
+
 def case_dd_reads_and_writes_ranges(work):
     image = work.path("dd.vhd")
     work.vhdtool("convert", work.raw, image)

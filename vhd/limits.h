@@ -24,14 +24,13 @@ constexpr uint32_t kMaxChainDepth = 255;
 constexpr uint64_t kDataAlignment = 4096;
 
 // What one open disk may use at a time; see chain_disk.h for what happens when it is used up.
-constexpr uint32_t kOperations = 256;        // requests in progress
-constexpr uint32_t kFragments = 512;         // file operations in progress
-constexpr uint32_t kBitmapSlots = 8192;      // cached sectors of bitmaps: 2 MiB of disk each
-constexpr uint32_t kCommitThreshold = 4096;  // changed ones before they are written unasked
-constexpr uint32_t kCommitAfterMs = 5000;    // after a change, if the guest asks for no flush
-constexpr uint32_t kMetadataWrites = 32;     // of a commit, in progress
-
-// By which a file grows, as a hole; four times as much when requests had to wait for it.
-constexpr uint64_t kGrowthBytes = 256ull << 20;
+constexpr uint32_t kOperations = 256;           // requests in progress
+constexpr uint32_t kFragments = 512;            // file operations in progress
+constexpr uint32_t kBitmapSlots = 8192;         // cached sectors of bitmaps: 2 MiB of disk each
+constexpr uint32_t kCommitThreshold = 4096;     // changed ones before they are written unasked
+constexpr uint32_t kCommitAfterMs = 5000;       // after a change, if the guest asks for no flush
+constexpr uint32_t kMetadataWrites = 32;        // of a commit, in progress
+constexpr uint64_t kGrowthBytes = 64ull << 20;  // by which a file grows; four times as much when
+                                                // requests had to wait for it
 
 }  // namespace viridian::vhd

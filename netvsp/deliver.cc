@@ -29,50 +29,38 @@ struct Header {
   }
 };
 
+static_assert(offsetof(RndisPacket, data_offset) == 0 && offsetof(RndisPacket, data_length) == 4);
+static_assert(offsetof(RndisPacket, info_offset) == 20 && offsetof(RndisPacket, info_length) == 24);
+static_assert(offsetof(PacketInfo, size) == 0 && offsetof(PacketInfo, type) == 4 &&
+              offsetof(PacketInfo, offset) == 8);
+
 // Puts a header where it is to be, in words of registers: a copy that reads what was just written
 // in smaller parts waits for it.
-class HeaderWriter {
- public:
-  explicit HeaderWriter(std::byte* at) : at_(at) {}
-
-  void write(const Header& header, uint32_t data_bytes) noexcept {
-    const uint32_t bytes = header.bytes();
-    const uint32_t info_bytes = bytes - kPlainBytes;
-    words(rndis_type::kPacket, bytes + data_bytes);
-    words(bytes - uint32_t{sizeof(RndisHeader)}, data_bytes);
-    words(0, 0);
-    words(0, info_bytes > 0 ? uint32_t{sizeof(RndisPacket)} : 0U);
-    words(info_bytes, 0);
-    word(0);
-    if (header.checksum != 0) info(info_type::kChecksum, header.checksum);
-    if (header.vlan) info(info_type::kVlan, *header.vlan);
-    if (header.hash) info(info_type::kHash, *header.hash);
-    if (header.piece != 0) info(info_type::kPacketId, header.piece);
-  }
-
- private:
-  static_assert(offsetof(RndisPacket, data_offset) == 0 && offsetof(RndisPacket, data_length) == 4);
-  static_assert(offsetof(RndisPacket, info_offset) == 20 &&
-                offsetof(RndisPacket, info_length) == 24);
-  static_assert(offsetof(PacketInfo, size) == 0 && offsetof(PacketInfo, type) == 4 &&
-                offsetof(PacketInfo, offset) == 8);
-
-  void word(uint32_t value) noexcept { put(le32(value)); }
-  void words(uint32_t first, uint32_t second) noexcept {
-    put(le64(uint64_t{second} << 32 | first));
-  }
-  void info(uint32_t type, uint32_t value) noexcept {
+void write_header(std::byte* at, const Header& header, uint32_t data_bytes) noexcept {
+  const auto words = [&at](uint32_t first, uint32_t second) {
+    const le64 both(uint64_t{second} << 32 | first);
+    std::memcpy(at, &both, sizeof(both));
+    at += sizeof(both);
+  };
+  const auto info = [&words](uint32_t type, uint32_t value) {
     words(kInfoBytes, type);
     words(sizeof(PacketInfo), value);
-  }
-  template <WireStruct T>
-  void put(T value) noexcept {
-    std::memcpy(at_, &value, sizeof(value));
-    at_ += sizeof(value);
-  }
-
-  std::byte* at_;
-};
+  };
+  const uint32_t bytes = header.bytes();
+  const uint32_t info_bytes = bytes - kPlainBytes;
+  words(rndis_type::kPacket, bytes + data_bytes);
+  words(bytes - uint32_t{sizeof(RndisHeader)}, data_bytes);
+  words(0, 0);
+  words(0, info_bytes > 0 ? uint32_t{sizeof(RndisPacket)} : 0U);
+  words(info_bytes, 0);
+  constexpr le32 kZero(0);
+  std::memcpy(at, &kZero, sizeof(kZero));
+  at += sizeof(kZero);
+  if (header.checksum != 0) info(info_type::kChecksum, header.checksum);
+  if (header.vlan) info(info_type::kVlan, *header.vlan);
+  if (header.hash) info(info_type::kHash, *header.hash);
+  if (header.piece != 0) info(info_type::kPacketId, header.piece);
+}
 
 uint32_t checksum_of(const rte_mbuf& frame) noexcept {
   const uint64_t wanted = frame.ol_flags & vswitch::kFrameTransportMask;
@@ -146,10 +134,10 @@ bool NetChannel::deliver(const rte_mbuf& frame, uint32_t hash, bool with_hash) n
     buffer.prefetch();
     uint32_t at = header.bytes();
     if (std::byte* flat = buffer.flat(section, at); flat != nullptr) {
-      HeaderWriter(flat).write(header, data_bytes);
+      write_header(flat, header, data_bytes);
     } else {
       std::array<std::byte, kReceiveHeaderBytes> own;
-      HeaderWriter(own.data()).write(header, data_bytes);
+      write_header(own.data(), header, data_bytes);
       buffer.write(section, 0, std::span(own).first(at));
     }
     const uint32_t end = at + data_bytes;

@@ -87,8 +87,9 @@ class Setup {
  private:
   uint64_t taken_by(unsigned worker) const {
     uint64_t sum = 0;
-    for (vswitch::PortId id = 0; id < ports_.size(); ++id)
-      sum += group_->worker_of(id) == worker ? ports_[id]->taken() : 0;
+    vswitch::PortId id = 0;
+    for (const auto& port : ports_)
+      sum += group_->worker_of(id++) == worker ? port->taken() : 0;
     return sum;
   }
   uint64_t taken_by_all() const {

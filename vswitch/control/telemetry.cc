@@ -88,7 +88,7 @@ Json tell_switches(SwitchHost& host, const std::string&) {
 }
 
 Json tell_switch(SwitchHost& host, const std::string& name) {
-  const Json told = ask(host, {{"command", "show"}, {"switch", name}});
+  Json told = ask(host, {{"command", "show"}, {"switch", name}});
   if (told.contains("error")) return told;
   if (name.empty()) return error("name a switch: /viridian/switch,NAME");
   Json one = told["switches"][0];

@@ -11,6 +11,7 @@
 #include <string_view>
 
 #include "vswitch/limits.h"
+#include "vswitch/owned_burst.h"
 #include "vswitch/vlan_tag.h"
 
 namespace viridian::vswitch {
@@ -173,22 +174,14 @@ rte_mbuf* EthdevPort::own(rte_mbuf& frame) const noexcept {
 }
 
 uint16_t EthdevPort::transmit(std::span<rte_mbuf* const> frames) noexcept {
-  std::array<rte_mbuf*, kBurst> burst;
-  uint16_t count = 0;
-  for (rte_mbuf* frame : frames) {
-    burst[count] = own(*frame);
-    if (burst[count] == nullptr) break;
-    ++count;
-  }
-  // Devices differ in what they want in a checksum that they complete.
-  const uint16_t ready =
-      features_.checksum ? rte_eth_tx_prepare(id_, 0, burst.data(), count) : count;
-  const uint16_t sent = rte_eth_tx_burst(id_, 0, burst.data(), ready);
-  // Of a frame and its copy, one is left: the frame is the caller's still if it was not sent.
-  for (uint16_t i = 0; i < count; ++i) {
-    if (burst[i] != frames[i]) rte_pktmbuf_free(i < sent ? frames[i] : burst[i]);
-  }
-  return sent;
+  return transmit_owned(
+      frames, [this](rte_mbuf& frame) { return own(frame); },
+      [this](std::span<rte_mbuf*> burst) {
+        auto count = static_cast<uint16_t>(burst.size());
+        // Devices differ in what they want in a checksum that they complete.
+        if (features_.checksum) count = rte_eth_tx_prepare(id_, 0, burst.data(), count);
+        return rte_eth_tx_burst(id_, 0, burst.data(), count);
+      });
 }
 
 }  // namespace viridian::vswitch

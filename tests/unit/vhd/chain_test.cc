@@ -13,6 +13,14 @@ namespace fs = std::filesystem;
 class Chain : public testing::Test {
  protected:
   std::string base() { return make_dynamic(folder_.file("base.vhd")); }
+  // The header says that the parent is kept.vhd; the locators lead where they led.
+  static void name_parent_kept(const std::string& child) {
+    ImageFile(child).change_header([](SparseHeader& header) {
+      header.parent_unicode_name = {};
+      for (size_t i = 0; i < 8; ++i)
+        header.parent_unicode_name[i] = static_cast<uint8_t>("kept.vhd"[i]);
+    });
+  }
   std::string expect_opens(const std::string& path, size_t depth, const OpenPolicy& policy = {}) {
     const auto chain = open_chain(path, Access::kReadOnly, policy);
     EXPECT_TRUE(chain) << chain.error().message;
@@ -80,11 +88,7 @@ TEST_F(Chain, LinkOutOfTheFolderIsNotFollowed) {
 TEST_F(Chain, WrongFileUnderTheRightNameIsPassedOver) {
   const std::string parent = base();
   const std::string child = make_child(folder_.file("child.vhd"), parent);
-  ImageFile(child).change_header([](SparseHeader& header) {
-    header.parent_unicode_name = {};
-    for (size_t i = 0; i < 8; ++i)
-      header.parent_unicode_name[i] = static_cast<uint8_t>("kept.vhd"[i]);
-  });
+  name_parent_kept(child);
   fs::rename(parent, folder_.file("kept.vhd"));
   make_dynamic(parent);  // W2ru leads here: another image
   EXPECT_EQ(expect_opens(child, 2), folder_.file("kept.vhd"));
@@ -163,11 +167,7 @@ TEST_F(Chain, ParentInUseIsWaitedForOnceHoweverManyPathsLeadToIt) {
 TEST_F(Chain, OtherFileInUseIsNotTakenForTheFirst) {
   const std::string parent = base();
   const std::string child = make_child(folder_.file("child.vhd"), parent);
-  ImageFile(child).change_header([](SparseHeader& header) {
-    header.parent_unicode_name = {};
-    for (size_t i = 0; i < 8; ++i)
-      header.parent_unicode_name[i] = static_cast<uint8_t>("kept.vhd"[i]);
-  });
+  name_parent_kept(child);
   make_dynamic(folder_.file("kept.vhd"));
   const auto first = open_image(parent, Access::kReadWrite, {}, Locks::kTake);
   const auto second = open_image(folder_.file("kept.vhd"), Access::kReadWrite, {}, Locks::kTake);

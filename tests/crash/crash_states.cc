@@ -26,6 +26,13 @@ CrashStates::CrashStates(const io::ChangeLog& log, const std::vector<RecordedFil
   set_names(names_);
 }
 
+size_t CrashStates::first_sync(const io::ChangeLog& log) {
+  const auto& operations = log.operations();
+  const auto sync = std::find_if(operations.begin(), operations.end(),
+                                 [](const auto& one) { return one.is_sync(); });
+  return sync == operations.end() ? kNothing : static_cast<size_t>(sync - operations.begin());
+}
+
 void CrashStates::find_durable(size_t forgotten) {
   const size_t count = log_.operations().size();
   submitted_.assign(count, kNever);

@@ -30,6 +30,9 @@ class CrashStates {
   CrashStates(const io::ChangeLog& log, const std::vector<RecordedFile>& files,
               size_t forgotten = kNothing);
 
+  // The number of the log's first sync; kNothing: it has none.
+  static size_t first_sync(const io::ChangeLog& log);
+
   // Where the state's files are, by their names, while a check looks at it.
   const std::filesystem::path& folder() const { return folder_.path(); }
   CrashImage& image(size_t number) { return images_[number]; }

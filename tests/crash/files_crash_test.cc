@@ -132,12 +132,9 @@ TEST(MakingCrashSuite, FindsOutThatTheSyncOfTheBytesIsLeftOut) {
   FileRecorder recorder(folder.path());
   ASSERT_TRUE(create_dynamic(folder.file("new.vhd"), options(false)));
   std::minstd_rand random(1);
-  const auto& operations = recorder.log().operations();
-  const auto sync = std::find_if(operations.begin(), operations.end(),
-                                 [](const auto& one) { return one.is_sync(); });
-  ASSERT_NE(sync, operations.end());
-  CrashStates states(recorder.log(), recorder.files(),
-                     static_cast<size_t>(sync - operations.begin()));
+  const size_t sync = CrashStates::first_sync(recorder.log());
+  ASSERT_NE(sync, CrashStates::kNothing);
+  CrashStates states(recorder.log(), recorder.files(), sync);
   size_t broken = 0;
   states.visit({}, 40, random, [&](size_t) {
     const fs::path path = states.folder() / "new.vhd";

@@ -134,12 +134,9 @@ TEST_P(InPlaceCrash, FindsOutThatTheSyncOfTheBytesIsLeftOut) {
   std::minstd_rand random(1);
   FileRecorder recorder(folder_.path());
   ASSERT_TRUE(convert_in_place(command_in(folder_.path())));
-  const auto& operations = recorder.log().operations();
-  const auto sync = std::find_if(operations.begin(), operations.end(),
-                                 [](const auto& one) { return one.is_sync(); });
-  ASSERT_NE(sync, operations.end());
-  CrashStates states(recorder.log(), recorder.files(),
-                     static_cast<size_t>(sync - operations.begin()));
+  const size_t sync = CrashStates::first_sync(recorder.log());
+  ASSERT_NE(sync, CrashStates::kNothing);
+  CrashStates states(recorder.log(), recorder.files(), sync);
   size_t broken = 0;
   states.visit({}, 40, random, [&](size_t) {
     broken += check(states.folder()).empty() ? 0 : 1;
